@@ -1,0 +1,150 @@
+"""Places: upper-tier local authorities with their codes' dates, the nine regions, the 32 authorities of the programme.
+
+The tables are facts of the Office for National Statistics (codes, names, dates, regions) and of council pages (partnerships).
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from importlib import resources
+
+import pandas as pd
+
+from pilots.periods import Period, parse
+
+TODAYS_CODES = date(2025, 9, 1)  # Barnsley and Sheffield have their present codes from May 2025; nothing changed after
+CODE_PATTERN = re.compile(r"^E(06|08|09|10)\d{6}$")
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """What became of a code: the authority of today, or none and why.
+
+    Attributes:
+        code: the code as found.
+        authority: the code among today's 153, or None.
+        kind: `current`, `recoded` (the code was right at the time), `ended` (an ended code in a later period, recoded),
+            `early` (a code before it began), `split` (its area went to several authorities) or `unknown`.
+        message: what was done, for the reader; empty for `current`.
+    """
+
+    code: str
+    authority: str | None
+    kind: str
+    message: str = ""
+
+
+def _read(name: str) -> pd.DataFrame:
+    with resources.files(__package__).joinpath(name).open(encoding="utf-8") as handle:
+        return pd.read_csv(handle, dtype=str, keep_default_na=False)
+
+
+@cache
+def _authorities() -> pd.DataFrame:
+    table = _read("authorities.csv")
+    names = regions().set_index("region")["name"]
+    table.insert(4, "region_name", table["region"].map(names))
+    return table
+
+
+def regions() -> pd.DataFrame:
+    """The nine regions of England: `region` (E12…), `name`."""
+    return _read("regions.csv")
+
+
+def authorities() -> pd.DataFrame:
+    """All upper-tier authorities of England since 2009, ended codes included.
+
+    Returns:
+        One row a code: authority (GSS code), name, old_code (three digits, blank where none), region, region_name, start, end
+        (ISO dates; blank while live), change (how it ended: continues, split, merged, boundary), successors (codes, spaces between).
+    """
+    return _authorities().copy()
+
+
+def current_authorities(on: date | None = None) -> pd.DataFrame:
+    """The authorities whose codes are in force on a day: 153 today.
+
+    Args:
+        on: the day; without it the codes of today.
+    """
+    day = (on or TODAYS_CODES).isoformat()
+    table = _authorities()
+    live = (table["start"] <= day) & ((table["end"] == "") | (table["end"] >= day))
+    return table[live].reset_index(drop=True)
+
+
+def partnerships() -> pd.DataFrame:
+    """The 32 authorities of the programme: authority, name, partnership (region), role (lead, joint lead, partner), launch."""
+    return _read("partnerships.csv")
+
+
+def names() -> dict[str, str]:
+    """Name by code, ended codes included."""
+    table = _authorities()
+    return dict(zip(table["authority"], table["name"], strict=True))
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z]+", " ", name.lower().replace("&", " and ")).strip()
+
+
+@cache
+def _codes_by_name() -> dict[str, str]:
+    table = _authorities().sort_values("start")
+    found = {_plain(name): code for name, code in zip(table["name"], table["authority"], strict=True)}
+    aliases = _read("aliases.csv")
+    found.update({_plain(name): code for name, code in zip(aliases["name"], aliases["authority"], strict=True)})
+    return found
+
+
+def code_for_name(name: str) -> str | None:
+    """The code that goes with a name or one of its known variants ("Bedford Borough", "Durham"); None where none is known."""
+    return _codes_by_name().get(_plain(name))
+
+
+@cache
+def _by_code() -> dict[str, dict[str, str]]:
+    return {str(row["authority"]): {str(k): str(v) for k, v in row.items()} for row in _authorities().to_dict("records")}
+
+
+def _follow(code: str) -> tuple[str | None, str]:
+    """Go along same-area successors: the code of today, or None and the code at which the area was divided."""
+    table = _by_code()
+    while table[code]["end"]:
+        if table[code]["change"] != "continues":
+            return None, code
+        code = table[code]["successors"]
+    return code, code
+
+
+@cache
+def resolve(code: str, period: str | Period) -> Resolution:
+    """Find the authority of today behind a code used for a period.
+
+    Args:
+        code: a GSS code as found in a file.
+        period: the period of the figure, as text or as a Period.
+
+    Returns:
+        A Resolution. Ended codes with one successor of the same area are recoded; others are never guessed.
+    """
+    row = _by_code().get(code)
+    if row is None:
+        return Resolution(code, None, "unknown", f"{code} is not a code of an upper-tier authority in England.")
+    when = parse(period) if isinstance(period, str) else period
+    ended_before = bool(row["end"]) and row["end"] < when.start.isoformat()
+    authority, last = _follow(code)
+    if authority is None:
+        heirs = ", ".join(f"{_by_code()[heir]['name']} ({heir})" for heir in _by_code()[last]["successors"].split())
+        late = f" although the code ended on {row['end']}" if ended_before else ""
+        return Resolution(code, None, "split", f"{row['name']} ({code}) is used for {when}{late}; its area went to {heirs}. Left out.")
+    if ended_before:
+        text = f"{row['name']}: {code} ended on {row['end']} but is used for {when}; read as {authority}, the same area."
+        return Resolution(code, authority, "ended", text)
+    if authority != code:
+        return Resolution(code, authority, "recoded", f"{row['name']}: {code} for {when} is read as today's {authority}, the same area.")
+    if row["start"] > when.end.isoformat():
+        return Resolution(code, code, "early", f"{row['name']}: {code} is used for {when} but began on {row['start']}.")
+    return Resolution(code, code, "current")
