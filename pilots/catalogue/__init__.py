@@ -1,0 +1,247 @@
+"""The catalogue: outcomes, reforms and the names that publications give to measures. All of it is YAML; adding one needs no Python."""
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import yaml
+
+from pilots.periods import ACADEMIC, KINDS, parse
+
+DIRECTIONS = ("higher_is_better", "lower_is_better", None)
+
+
+class CatalogueError(ValueError):
+    """A mistake in the catalogue, or a name that it does not have."""
+
+
+@dataclass(frozen=True)
+class SeriesBreak:
+    """A change in how a measure is counted: `period` is the first one counted in the new way."""
+
+    name: str
+    period: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One outcome: scale x numerator / denominator, per authority and period.
+
+    Attributes:
+        id, label, note: its name in plans, its name for readers, what else must be known.
+        source: publication or collection that gives the measures.
+        numerator, denominator: measures, added up; without a denominator the numerator is the value.
+        strata: which strata of the measures count, for example `("tier 3",)`; empty for all.
+        scale, unit, effect_unit: 100 for rates; the unit of the value, and of a difference of two values.
+        direction: `higher_is_better`, `lower_is_better`, or None where neither is.
+        frequency: the kind of period (`calendar year`, `academic year`, `term`).
+        breaks: breaks in the series.
+        gameable_twin, gameable: the outcome to be read beside this one, and why.
+        smallest_effect: the smallest effect that matters, in effect_unit, or None.
+        guardrail: True where the outcome is watched for harm.
+    """
+
+    id: str
+    label: str
+    source: str
+    numerator: tuple[str, ...]
+    denominator: tuple[str, ...]
+    frequency: str
+    scale: float = 1.0
+    unit: str = ""
+    effect_unit: str = ""
+    direction: str | None = None
+    breaks: tuple[SeriesBreak, ...] = ()
+    gameable_twin: str | None = None
+    gameable: str = ""
+    smallest_effect: float | None = None
+    guardrail: bool = False
+    strata: tuple[str, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Reform:
+    """One reform of the programme: `staggered` is False where every authority starts on one day (`launch`)."""
+
+    id: str
+    label: str
+    launch: str | None = None
+    staggered: bool = True
+    note: str = ""
+
+
+def _load(name: str) -> dict[str, Any]:
+    with resources.files(__package__).joinpath(name).open(encoding="utf-8") as handle:
+        return dict(yaml.safe_load(handle))
+
+
+def _names(entry: str | list[str] | None) -> tuple[str, ...]:
+    if entry is None:
+        return ()
+    return (entry,) if isinstance(entry, str) else tuple(entry)
+
+
+def _break(name: str, entry: dict[str, str], frequency: str) -> SeriesBreak:
+    period = entry["academic_period"] if frequency == ACADEMIC and "academic_period" in entry else entry["period"]
+    return SeriesBreak(name, str(parse(period)), " ".join(entry["text"].split()))
+
+
+def _outcome(entry: dict[str, Any], breaks: dict[str, dict[str, str]]) -> Outcome:
+    unknown = sorted(set(entry) - set(Outcome.__dataclass_fields__))
+    if unknown:
+        raise CatalogueError(f"outcomes.yaml: outcome “{entry.get('id')}” has the unknown key “{unknown[0]}”.")
+    if entry["frequency"] not in KINDS or entry.get("direction") not in DIRECTIONS:
+        raise CatalogueError(f"outcomes.yaml: outcome “{entry['id']}” needs a known frequency ({', '.join(KINDS)}) and direction.")
+    made = dict(entry)
+    made["numerator"], made["denominator"] = _names(entry["numerator"]), _names(entry.get("denominator"))
+    made["strata"] = _names(entry.get("strata"))
+    made["breaks"] = tuple(_break(name, breaks[name], entry["frequency"]) for name in entry.get("breaks", []))
+    for key in ("gameable", "note"):
+        made[key] = " ".join(str(entry.get(key, "")).split())
+    return Outcome(**made)
+
+
+@cache
+def _outcomes() -> dict[str, Outcome]:
+    document = _load("outcomes.yaml")
+    made = [_outcome(entry, document["breaks"]) for entry in document["outcomes"]]
+    return {outcome.id: outcome for outcome in made}
+
+
+def outcomes() -> list[Outcome]:
+    """All outcomes, in the order of the catalogue."""
+    return list(_outcomes().values())
+
+
+def outcome(name: str) -> Outcome:
+    """One outcome by its id.
+
+    Raises:
+        CatalogueError: there is none of that name.
+    """
+    try:
+        return _outcomes()[name]
+    except KeyError:
+        raise CatalogueError(f"There is no outcome “{name}”. The catalogue has: {', '.join(sorted(_outcomes()))}.") from None
+
+
+@cache
+def _reforms() -> dict[str, Reform]:
+    return {entry["id"]: Reform(**entry) for entry in _load("reforms.yaml")["reforms"]}
+
+
+def reforms() -> list[Reform]:
+    """All reforms, in the order of the catalogue."""
+    return list(_reforms().values())
+
+
+def reform(name: str) -> Reform:
+    """One reform by its id.
+
+    Raises:
+        CatalogueError: there is none of that name.
+    """
+    try:
+        return _reforms()[name]
+    except KeyError:
+        raise CatalogueError(f"There is no reform “{name}”. The catalogue has: {', '.join(sorted(_reforms()))}.") from None
+
+
+@dataclass(frozen=True)
+class FileAlias:
+    """How one file of a publication becomes measures.
+
+    Attributes:
+        id, pattern: name for readers; pattern of the file name, in lower case.
+        totals_column, totals_labels: the column and its labels that mark totals; no column where every row is one.
+        rows: pairs of a condition {column: value} and the measures {measure: [(column, since, until)]} read from such rows.
+        computed, left: patterns of columns that follow from others, or that are known and not used.
+        period: `as given`, or `january`: a count in January of the year named, kept under its academic year.
+        unused: why the file is known and not read; empty otherwise.
+    """
+
+    id: str
+    pattern: str
+    totals_column: str | None
+    totals_labels: tuple[str, ...]
+    rows: tuple[tuple[dict[str, str], dict[str, list[tuple[str, str, str]]]], ...]
+    computed: tuple[str, ...]
+    left: tuple[str, ...]
+    period: str
+    unused: str
+
+    def matches(self, filename: str) -> bool:
+        """Whether a file of this name is the one meant."""
+        return fnmatchcase(filename.lower(), self.pattern.lower())
+
+    def knows(self, column: str) -> bool:
+        """Whether a column that gives no measure is known all the same."""
+        return any(fnmatchcase(column, pattern) for pattern in self.computed + self.left)
+
+
+@dataclass(frozen=True)
+class Aliases:
+    """One publication's names, in one version."""
+
+    publication: str
+    title: str
+    version: str
+    files: tuple[FileAlias, ...]
+
+
+def _columns(entry: Any) -> list[tuple[str, str, str]]:
+    found = []
+    for item in entry if isinstance(entry, list) else [entry]:
+        full = {"column": item} if isinstance(item, str) else item
+        found.append((full["column"], str(full.get("since", "")), str(full.get("until", ""))))
+    return found
+
+
+def _file_alias(entry: dict[str, Any]) -> FileAlias:
+    totals = entry.get("totals", {})
+    blocks = entry.get("rows") or [{"where": {}, "measures": entry.get("measures", {})}]
+    rows = tuple((block["where"], {name: _columns(item) for name, item in block["measures"].items()}) for block in blocks)
+    lists = {key: tuple(str(item) for item in entry.get(key, ())) for key in ("computed", "left")}
+    return FileAlias(
+        id=entry["id"],
+        pattern=entry["pattern"],
+        totals_column=totals.get("column"),
+        totals_labels=tuple(totals.get("labels", ())),
+        rows=rows,
+        period=entry.get("period", "as given"),
+        unused=entry.get("unused", ""),
+        **lists,
+    )
+
+
+@cache
+def _aliases() -> dict[str, Aliases]:
+    folder = resources.files(__package__).joinpath("aliases")
+    made = {}
+    for path in sorted(folder.iterdir(), key=lambda item: item.name):
+        if path.name.endswith(".yaml"):
+            document = _load(f"aliases/{path.name}")
+            files = tuple(_file_alias(entry) for entry in document["files"])
+            made[document["publication"]] = Aliases(document["publication"], document["title"], str(document["version"]), files)
+    return made
+
+
+def aliases(publication: str) -> Aliases:
+    """The names that a publication uses.
+
+    Raises:
+        CatalogueError: the publication is not in the catalogue.
+    """
+    try:
+        return _aliases()[publication]
+    except KeyError:
+        raise CatalogueError(f"There is no publication “{publication}”. The catalogue has: {', '.join(publications())}.") from None
+
+
+def publications() -> list[str]:
+    """The publications whose files can be taken in."""
+    return sorted(_aliases())
