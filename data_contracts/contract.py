@@ -1,0 +1,286 @@
+"""Contracts: what a return must look like, read from ODCS YAML and held as plain values."""
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from importlib.resources.abc import Traversable
+from typing import Any
+
+import yaml
+from open_data_contract_standard.model import CustomProperty, DataQuality, OpenDataContractStandard, SchemaProperty
+from pydantic import ValidationError
+
+ENGINE = "data_contracts"
+ROLES = ("authority", "period", "reform")
+TYPES = ("string", "integer", "number", "date")
+_VERSION = re.compile(r"^\d+\.\d+\.\d+$")
+
+
+class ContractError(ValueError):
+    """A contract that is unknown or cannot be used; the message says which, where and what to do."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a return.
+
+    Attributes:
+        name: heading in the file and name of the typed column.
+        label: the heading in plain English.
+        description: what to enter.
+        type: `string`, `integer`, `number` or `date`.
+        required: a blank is an error.
+        unit: for example `plans` or `weeks`; blank for text.
+        minimum: least value allowed (number, or ISO date text).
+        maximum: greatest value allowed.
+        max_length: longest text allowed.
+        choices: values allowed; empty allows any.
+        symbols: symbols allowed in place of a value.
+        aliases: other headings that mean this column.
+        role: `authority`, `period`, `reform` or blank.
+        measure: name of the measure that it feeds; blank where none.
+        stratum: the rows of one authority and period are told apart by it.
+        since: first version of the contract that has it.
+        until: last version that has it; blank while in use.
+    """
+
+    name: str
+    label: str
+    description: str
+    type: str
+    required: bool = False
+    unit: str = ""
+    minimum: float | str | None = None
+    maximum: float | str | None = None
+    max_length: int = 500
+    choices: tuple[str, ...] = ()
+    symbols: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    role: str = ""
+    measure: str = ""
+    stratum: bool = False
+    since: str = ""
+    until: str = ""
+
+    @property
+    def is_number(self) -> bool:
+        """Whether its values are numbers."""
+        return self.type in {"integer", "number"}
+
+    @property
+    def free_text(self) -> bool:
+        """Whether anything may be written in it."""
+        return self.type == "string" and not self.choices and not self.role
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule of one contract over the cells of a row, or over rows together.
+
+    Attributes:
+        id: its name.
+        severity: `error`, `query` or `note`.
+        kind: word of the closed vocabulary in `kinds.py`.
+        arguments: what the kind asks for.
+        message: what is wrong; `{column}` puts in the row's value.
+        fix: what to do.
+        column: the column that the finding points at.
+    """
+
+    id: str
+    severity: str
+    kind: str
+    arguments: dict[str, Any]
+    message: str
+    fix: str
+    column: str | None
+
+
+@dataclass(frozen=True)
+class Contract:
+    """A versioned description of a return.
+
+    Attributes:
+        name: the collection.
+        version: of the contract, as `1.0.0`.
+        title: the name in plain English.
+        description: what it is for.
+        grain: what one row stands for.
+        period_kind: `term`, `academic year`, … or blank where rows carry no period.
+        coverage: `region` (every authority of the region is expected) or `some`.
+        columns: in the template's order.
+        key: columns that name a row.
+        rules: of rows and of rows together.
+        change_factor: a value this many times the last one, or this part of it, is a query.
+        change_least: moves smaller than this never are.
+    """
+
+    name: str
+    version: str
+    title: str
+    description: str
+    grain: str
+    period_kind: str
+    coverage: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    rules: tuple[Rule, ...]
+    change_factor: float
+    change_least: float
+
+    def column(self, name: str) -> Column:
+        """The column of that name.
+
+        Raises:
+            ContractError: there is none.
+        """
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise ContractError(f"Contract {self.name} has no column {name!r}. It has {', '.join(item.name for item in self.columns)}.")
+
+    def with_role(self, role: str) -> Column | None:
+        """The column that plays a role (authority, period, reform), or None."""
+        return next((column for column in self.columns if column.role == role), None)
+
+    @property
+    def measures(self) -> dict[str, str]:
+        """Measure by column."""
+        return {column.name: column.measure for column in self.columns if column.measure}
+
+    @property
+    def strata(self) -> tuple[str, ...]:
+        """Columns that tell apart the rows of one authority and period."""
+        return tuple(column.name for column in self.columns if column.stratum)
+
+
+def _folder() -> Traversable:
+    return resources.files(__package__).joinpath("contracts")
+
+
+def _versions(name: str) -> list[str]:
+    if name not in {entry.name for entry in _folder().iterdir() if entry.is_dir()}:
+        return []
+    names = [entry.name.removesuffix(".yaml") for entry in _folder().joinpath(name).iterdir() if entry.name.endswith(".yaml")]
+    return sorted((text for text in names if _VERSION.match(text)), key=_order)
+
+
+def _order(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
+
+
+def contracts() -> dict[str, list[str]]:
+    """Names of all contracts with their versions, oldest first."""
+    names = sorted(entry.name for entry in _folder().iterdir() if entry.is_dir() and not entry.name.startswith("_"))
+    return {name: _versions(name) for name in names if _versions(name)}
+
+
+@cache
+def load_contract(name: str, version: str | None = None) -> Contract:
+    """Load a contract that ships with the project.
+
+    Args:
+        name: of the collection, for example `ehcp_process`.
+        version: for example `1.0.0`; None takes the newest.
+
+    Raises:
+        ContractError: there is no such contract, or it is not a valid one.
+    """
+    versions = _versions(name)
+    if not versions:
+        raise ContractError(f"There is no contract {name!r}. There are {', '.join(contracts())}.")
+    chosen = version or versions[-1]
+    if chosen not in versions:
+        raise ContractError(f"Contract {name} has no version {chosen!r}. It has {', '.join(versions)}.")
+    return parse_contract(_folder().joinpath(name, f"{chosen}.yaml").read_text(encoding="utf-8"))
+
+
+def parse_contract(text: str) -> Contract:
+    """Read a contract from ODCS YAML.
+
+    Args:
+        text: the YAML document.
+
+    Raises:
+        ContractError: it is no ODCS document, or asks for something that the checks do not know.
+    """
+    try:
+        document = OpenDataContractStandard.from_string(text)
+    except (ValidationError, yaml.YAMLError, TypeError) as error:
+        raise ContractError(f"This is not an Open Data Contract Standard document: {error}") from error
+    if not document.schema_ or not document.name or not document.version:
+        raise ContractError("A contract needs a name, a version and one schema. Add what is missing.")
+    table = document.schema_[0]
+    properties = table.properties or []
+    columns = tuple(_column(item) for item in properties)
+    keys = sorted((item for item in properties if item.primaryKey), key=lambda item: item.primaryKeyPosition or 0)
+    wider = _custom(document.customProperties)
+    contract = Contract(
+        name=document.name,
+        version=document.version,
+        title=table.businessName or document.name,
+        description=(document.description.purpose if document.description else None) or "",
+        grain=table.dataGranularityDescription or "",
+        period_kind=wider.get("periodKind", ""),
+        coverage=wider.get("coverage", "some"),
+        columns=columns,
+        key=tuple(str(item.name) for item in keys),
+        rules=tuple(_rule(item) for item in table.quality or []),
+        change_factor=float(wider.get("changeFactor", 10)),
+        change_least=float(wider.get("changeLeast", 20)),
+    )
+    _check_words(contract)
+    return contract
+
+
+def _custom(properties: list[CustomProperty] | None) -> dict[str, Any]:
+    return {str(item.property): item.value for item in properties or []}
+
+
+def _column(item: SchemaProperty) -> Column:
+    custom = _custom(item.customProperties)
+    options = item.logicalTypeOptions or {}
+    return Column(
+        name=str(item.name),
+        label=item.businessName or str(item.name),
+        description=item.description or "",
+        type=item.logicalType or "string",
+        required=bool(item.required),
+        unit=custom.get("unit", ""),
+        minimum=options.get("minimum"),
+        maximum=options.get("maximum"),
+        max_length=int(options.get("maxLength", 500)),
+        choices=tuple(str(choice) for choice in custom.get("choices", ())),
+        symbols=tuple(custom.get("symbols", ())),
+        aliases=tuple(custom.get("aliases", ())),
+        role=custom.get("role", ""),
+        measure=custom.get("measure", ""),
+        stratum=bool(custom.get("stratum", False)),
+        since=str(custom.get("since", "")),
+        until=str(custom.get("until", "")),
+    )
+
+
+def _rule(item: DataQuality) -> Rule:
+    if item.engine != ENGINE or not isinstance(item.implementation, dict) or not item.id:
+        raise ContractError(f"Rule {item.id or item.name!r} needs an id, engine: {ENGINE} and an implementation with a kind.")
+    custom = _custom(item.customProperties)
+    arguments = {str(name): value for name, value in item.implementation.items()}
+    kind = str(arguments.pop("kind", ""))
+    column = arguments.pop("at", None)
+    return Rule(item.id, item.severity or "error", kind, arguments, custom.get("message", ""), custom.get("fix", ""), column)
+
+
+def _check_words(contract: Contract) -> None:
+    for column in contract.columns:
+        if column.type not in TYPES:
+            raise ContractError(f"Column {column.name} has logicalType {column.type!r}. Use one of {', '.join(TYPES)}.")
+        if column.role and column.role not in ROLES:
+            raise ContractError(f"Column {column.name} has role {column.role!r}. Use one of {', '.join(ROLES)}.")
+    for rule in contract.rules:
+        if not rule.message or not rule.fix or rule.severity not in {"error", "query", "note"}:
+            raise ContractError(f"Rule {rule.id} needs a severity (error, query or note), a message and a fix.")
+    ids = [rule.id for rule in contract.rules]
+    if len(ids) != len(set(ids)):
+        raise ContractError("Two rules of one contract have the same id. Give each its own.")
