@@ -1,0 +1,1 @@
+"""The programme: regions, reforms, returns, plans and releases; who may do what; the store."""

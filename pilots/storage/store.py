@@ -1,0 +1,123 @@
+"""The store: one database, SQLite or PostgreSQL, opened by URL. All writing goes through `Store.write`."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
+
+from pilots.access import Actor
+from pilots.errors import UserError
+from pilots.storage.audit import add_event
+from pilots.storage.base import METADATA, stored_json
+
+DATABASE_VARIABLE = "PILOTS_DATABASE_URL"
+DEFAULT_URL = "sqlite:///var/pilots.sqlite"
+BUSY_SECONDS = 30  # how long a writer waits for another before it gives up
+
+
+class StoreError(UserError):
+    """The store cannot be opened or used; the message says which and what to do."""
+
+
+def _prepare_sqlite(dbapi_connection: Any, _record: Any) -> None:
+    # The driver's own transactions begin too late: SQLAlchemy's begin event says BEGIN instead.
+    dbapi_connection.isolation_level = None
+    cursor = dbapi_connection.cursor()
+    for pragma in (f"busy_timeout={BUSY_SECONDS * 1000}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _engine(url: URL) -> Engine:
+    if url.get_backend_name() != "sqlite":
+        return create_engine(url, json_serializer=stored_json, pool_pre_ping=True)
+    if url.database and url.database != ":memory:":
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, json_serializer=stored_json)
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+class Store:
+    """One database with the platform's tables. Make it with `Store.open`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    @classmethod
+    def open(cls, url: str | None = None) -> "Store":
+        """Open a store and bring its tables up to date.
+
+        Args:
+            url: an SQLAlchemy URL; without it, that of the environment variable PILOTS_DATABASE_URL, or `var/pilots.sqlite`.
+
+        Raises:
+            StoreError: the URL cannot be read, or the database not reached.
+        """
+        text = url or os.environ.get(DATABASE_VARIABLE) or DEFAULT_URL
+        try:
+            parsed = make_url(text)
+            store = cls(_engine(parsed))
+        except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+            raise StoreError(
+                f"The store's address cannot be read: {error}. Write {DATABASE_VARIABLE} like {DEFAULT_URL} "
+                "or postgresql+psycopg://user@host/database."
+            ) from error
+        try:
+            store._migrate()
+        except (OperationalError, OSError) as error:
+            raise StoreError(
+                f"The store {store.address} cannot be opened: {getattr(error, 'orig', None) or error}. "
+                "Check that the place exists, that you may write there and that the disk is not full."
+            ) from error
+        return store
+
+    @property
+    def address(self) -> str:
+        """The store's URL without its password."""
+        return self.engine.url.render_as_string(hide_password=True)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the store is a file of this machine."""
+        return self.engine.dialect.name == "sqlite"
+
+    def _migrate(self) -> None:
+        with self.engine.connect().execution_options(writes=True) as connection, connection.begin():
+            METADATA.create_all(connection)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection that sees one state of the store. What is written through it is not kept."""
+        with self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self, actor: Actor, action: str, subject: str, detail: dict[str, Any] | None = None) -> Iterator[Connection]:
+        """One transaction with its audit event: both are kept, or neither.
+
+        Args:
+            actor: who acts; permission is checked by the task before.
+            action: a name in `pilots.access.ACTIONS`.
+            subject: what it is done to, for example the reference of a submission.
+            detail: plain JSON for the audit log; it may be filled inside the block, since it is stored at the end.
+        """
+        kept = {} if detail is None else detail
+        with self.engine.connect().execution_options(writes=True) as connection, connection.begin():
+            yield connection
+            add_event(connection, actor, action, subject, kept)
+
+    def close(self) -> None:
+        """Let go of the database's connections."""
+        self.engine.dispose()
