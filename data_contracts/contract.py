@@ -138,7 +138,9 @@ class Contract:
         for column in self.columns:
             if column.name == name:
                 return column
-        raise ContractError(f"Contract {self.name} has no column {name!r}. It has {', '.join(item.name for item in self.columns)}.")
+        raise ContractError(
+            f"Contract {self.name} has no column {name!r}. It has {', '.join(item.name for item in self.columns)}."
+        )
 
     def with_role(self, role: str) -> Column | None:
         """The column that plays a role (authority, period, reform), or None."""

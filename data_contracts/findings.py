@@ -117,7 +117,7 @@ class Report:
 
     def summary(self) -> str:
         """One sentence with the counts, in plain English."""
-        counts = (f"{_count(len(self.errors), 'error')}, {_count(len(self.queries), 'query')}, {_count(len(self.notes), 'note')}")
+        counts = f"{_count(len(self.errors), 'error')}, {_count(len(self.queries), 'query')}, {_count(len(self.notes), 'note')}"
         start = f"{_count(self.rows_read, 'row')} read, {self.rows_with_errors} with errors: {counts}."
         if self.errors:
             return f"{start} The errors must be put right before the return can be submitted."
@@ -130,7 +130,9 @@ class Report:
         counts = Counter((finding.rule, finding.severity) for finding in self.findings)
         fixes = {finding.rule: finding.fix for finding in reversed(self.findings)}
         order = sorted(counts, key=lambda pair: (SEVERITIES.index(pair[1]), -counts[pair], pair[0]))
-        return [{"rule": rule, "severity": severity, "count": counts[rule, severity], "fix": fixes[rule]} for rule, severity in order]
+        return [
+            {"rule": rule, "severity": severity, "count": counts[rule, severity], "fix": fixes[rule]} for rule, severity in order
+        ]
 
     def frame(self) -> pd.DataFrame:
         """The findings as a table: rule, severity, sheet, row, cell, column, value, message, fix, key."""
@@ -140,7 +142,11 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the typed rows, as plain JSON."""
-        plain = {item.name: getattr(self, item.name) for item in fields(self) if item.name not in {"rows", "findings", "header_matches"}}
+        plain = {
+            item.name: getattr(self, item.name)
+            for item in fields(self)
+            if item.name not in {"rows", "findings", "header_matches"}
+        }
         plain["ignored_columns"] = list(self.ignored_columns)
         plain["header_matches"] = [asdict(match) for match in self.header_matches]
         plain["findings"] = [{**asdict(finding), "key": finding.key} for finding in self.findings]

@@ -1,0 +1,25 @@
+"""Pure checks: bytes and a contract in, findings and typed rows out. Knows no store, no screen, no clock."""
+
+from data_contracts.checking import STAGES, check
+from data_contracts.context import Context
+from data_contracts.contract import Column, Contract, ContractError, Rule, contracts, load_contract, parse_contract
+from data_contracts.findings import Finding, HeaderMatch, Report, built_in_rules
+from data_contracts.reading import Limits
+
+__all__ = [
+    "STAGES",
+    "Column",
+    "Context",
+    "Contract",
+    "ContractError",
+    "Finding",
+    "HeaderMatch",
+    "Limits",
+    "Report",
+    "Rule",
+    "built_in_rules",
+    "check",
+    "contracts",
+    "load_contract",
+    "parse_contract",
+]

@@ -1,0 +1,193 @@
+"""The closed vocabulary of rules that a contract may declare: each kind is one function, vectorised over the grid.
+
+Words for numbers: a column's name, a number, or one of `{sum: [...]}`, `{product: [...]}`, `{difference: [a, b]}`.
+Words for conditions: `{column: …, equals | above | at_most | in | symbol | not_symbol | filled | known: …}`, `{equal: [a, b]}`, `{all: [...]}`.
+A rule is silent on a row where a value that it needs is blank, a symbol or at fault: that has a finding of its own, or is allowed.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import date
+from functools import reduce
+from typing import Any
+
+import polars as pl
+
+from data_contracts.contract import ContractError, Rule
+from data_contracts.reading.table import ROW
+from data_contracts.state import State
+
+Found = Iterable[tuple[int, dict[str, Any]]]
+_OPEN_END = date(9999, 12, 31)
+_ROUNDING = 1e-9
+
+
+def number(operand: Any) -> pl.Expr:
+    """An operand as an expression."""
+    if isinstance(operand, str):
+        return pl.col(operand)
+    if isinstance(operand, int | float):
+        return pl.lit(operand)
+    if isinstance(operand, dict) and len(operand) == 1:
+        word, parts = next(iter(operand.items()))
+        terms = [number(part) for part in parts]
+        if word == "sum":
+            return reduce(lambda one, other: one + other, terms)
+        if word == "product":
+            return reduce(lambda one, other: one * other, terms)
+        if word == "difference" and len(terms) == 2:
+            return terms[0] - terms[1]
+    raise ContractError(f"{operand!r} is no number that a rule can use. Use a column, a number, sum, product or difference.")
+
+
+def condition(words: dict[str, Any]) -> pl.Expr:
+    """A condition as an expression: true, false, or null where it cannot be known."""
+    if "all" in words:
+        return pl.all_horizontal(condition(part) for part in words["all"])
+    if "equal" in words:
+        return number(words["equal"][0]) == number(words["equal"][1])
+    name = words.get("column", "")
+    others = [word for word in words if word != "column"]
+    if not name or len(others) != 1 or others[0] not in CONDITIONS:
+        raise ContractError(f"{words!r} is no condition. Give a column and one of {', '.join(CONDITIONS)}.")
+    return CONDITIONS[others[0]](name, words[others[0]])
+
+
+def _symbol(name: str, marks: list[str]) -> pl.Expr:
+    symbol = pl.col(f"{name}#symbol")
+    return pl.when(symbol.is_not_null()).then(symbol.is_in(marks)).when(pl.col(name).is_not_null()).then(False)
+
+
+CONDITIONS: dict[str, Callable[[str, Any], pl.Expr]] = {
+    "equals": lambda name, value: pl.col(name) == pl.lit(value),
+    "above": lambda name, value: pl.col(name) > value,
+    "at_most": lambda name, value: pl.col(name) <= value,
+    "in": lambda name, values: pl.col(name).is_in(values),
+    "symbol": _symbol,
+    "not_symbol": lambda name, marks: ~_symbol(name, marks),
+    "filled": lambda name, wanted: (pl.col(f"{name}#text") != "") == pl.lit(wanted),
+    "known": lambda name, wanted: pl.col(name).is_not_null() == pl.lit(wanted),
+}
+
+
+def _columns_of(words: Any) -> set[str]:
+    """Columns that the arguments of a rule name."""
+    if isinstance(words, dict):
+        literal = {"equals", "in", "symbol", "not_symbol", "values"}
+        return {name for key, value in words.items() if key not in literal for name in _columns_of(value)}
+    if isinstance(words, list):
+        return {name for word in words for name in _columns_of(word)}
+    return {words} if isinstance(words, str) else set()
+
+
+def _ready(state: State, rule: Rule) -> bool:
+    """Whether the file has all columns that the rule needs; one the contract itself lacks is a fault of the contract."""
+    needed = _columns_of(rule.arguments)
+    known = {column.name for column in state.contract.columns}
+    if needed - known:
+        raise ContractError(f"Rule {rule.id} names {', '.join(sorted(needed - known))}, which the contract does not have.")
+    return needed <= set(state.grid.columns)
+
+
+def _failing(state: State, rule: Rule, fails: pl.Expr) -> Found:
+    return [(int(row), {}) for row in state.grid.filter(fails.fill_null(False))[ROW]]
+
+
+def at_most(state: State, rule: Rule) -> Found:
+    """`left` is at most `right`; with `least`, only where left is at least so much."""
+    if not _ready(state, rule):
+        return []
+    left, right = number(rule.arguments["left"]), number(rule.arguments["right"])
+    fails = left > right + _ROUNDING
+    return _failing(state, rule, fails & (left >= rule.arguments["least"]) if "least" in rule.arguments else fails)
+
+
+def equal(state: State, rule: Rule) -> Found:
+    """`left` equals `right`, to a `tolerance`."""
+    if not _ready(state, rule):
+        return []
+    gap = (number(rule.arguments["left"]) - number(rule.arguments["right"])).abs()
+    return _failing(state, rule, gap > rule.arguments.get("tolerance", 0) + _ROUNDING)
+
+
+def adds_up(state: State, rule: Rule) -> Found:
+    """`parts` add up to `total`, to a `tolerance`."""
+    if not _ready(state, rule):
+        return []
+    gap = (number({"sum": rule.arguments["parts"]}) - number(rule.arguments["total"])).abs()
+    return _failing(state, rule, gap > rule.arguments.get("tolerance", 0) + _ROUNDING)
+
+
+def implies(state: State, rule: Rule) -> Found:
+    """Where `when` holds, `then` holds."""
+    if not _ready(state, rule):
+        return []
+    return _failing(state, rule, condition(rule.arguments["when"]) & ~condition(rule.arguments["then"]))
+
+
+def later(state: State, rule: Rule) -> Found:
+    """The date `second` is after the date `first`."""
+    if not _ready(state, rule):
+        return []
+    return _failing(state, rule, pl.col(rule.arguments["second"]) <= pl.col(rule.arguments["first"]))
+
+
+def no_overlap(state: State, rule: Rule) -> Found:
+    """Spells `within` a group do not overlap; an end that is blank is open. Spells that begin together are duplicates, not overlaps."""
+    if not _ready(state, rule):
+        return []
+    within, start, end = rule.arguments["within"], rule.arguments["start"], rule.arguments["end"]
+    known = state.grid.filter(pl.all_horizontal(pl.col(name).is_not_null() for name in [*within, start]))
+    known = known.filter(pl.col(end).is_not_null() | (pl.col(f"{end}#text") == "")).sort([*within, start, ROW])
+    known = known.with_columns(pl.col(end).fill_null(_OPEN_END).cum_max().over(within).alias("#until"))
+    before = known.with_columns(
+        pl.col("#until").shift(1).over(within).alias("#before"), pl.col(start).shift(1).over(within).alias("#other")
+    )
+    fails = before.filter((pl.col(start) <= pl.col("#before")) & (pl.col(start) != pl.col("#other")))
+    return [(int(row), {"other_start": other.isoformat()}) for row, other in fails.select(ROW, "#other").iter_rows()]
+
+
+def complete(state: State, rule: Rule) -> Found:
+    """Each group `within` has a row for every one of `values` `of` a column."""
+    if not _ready(state, rule):
+        return []
+    within, of, wanted = rule.arguments["within"], rule.arguments["of"], rule.arguments["values"]
+    known = state.grid.filter(pl.all_horizontal(pl.col(name).is_not_null() for name in within))
+    groups = known.group_by(within, maintain_order=True).agg(pl.col(ROW).min(), pl.col(of).alias("#have"))
+    found = []
+    for row, have in groups.select(ROW, "#have").iter_rows():
+        missing = [value for value in wanted if value not in have]
+        if missing and set(have) <= set(wanted):
+            found.append((int(row), {"missing": " and ".join(missing)}))
+    return found
+
+
+def not_dated_back(state: State, rule: Rule) -> Found:
+    """A row is either one that is locked, or its `date` is after all locked ones of the same `key`."""
+    locked = state.context.locked
+    if locked is None or locked.empty or not _ready(state, rule):
+        return []
+    key, moment = rule.arguments["key"], rule.arguments["date"]
+    dates: dict[tuple[str, ...], set[str]] = {}
+    for cells in locked.to_dict("records"):
+        dates.setdefault(tuple(str(cells[name]) for name in key), set()).add(str(cells[moment])[:10])
+    found = []
+    rows = state.grid.filter(pl.all_horizontal(pl.col(name).is_not_null() for name in [*key, moment]))
+    for cells in rows.select(ROW, *key, moment).iter_rows(named=True):
+        held = dates.get(tuple(str(cells[name]) for name in key), set())
+        begun = cells[moment].isoformat()
+        if held and begun not in held and begun <= max(held):
+            found.append((int(cells[ROW]), {"locked": ", ".join(sorted(held))}))
+    return found
+
+
+KINDS: dict[str, Callable[[State, Rule], Found]] = {
+    "adds_up": adds_up,
+    "at_most": at_most,
+    "complete": complete,
+    "equal": equal,
+    "implies": implies,
+    "later": later,
+    "no_overlap": no_overlap,
+    "not_dated_back": not_dated_back,
+}
+HISTORY_KINDS = frozenset({"not_dated_back"})

@@ -1,0 +1,116 @@
+"""Delimited text to a raw table: which sign divides the cells, quotes, ragged rows, line ends."""
+
+import csv
+import io
+import re
+from collections import Counter
+
+import polars as pl
+
+from data_contracts.reading.table import ROW, WIDTH, Limits, RawTable, make_table
+from data_contracts.reading.text import Remark
+
+DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "upright bars"}
+_DECLARED = re.compile(r"^\ufeff?\"?sep=(.)\"?\n", re.IGNORECASE)
+_SMART_QUOTED = re.compile("(^|[,;\t|\n])[“”][^“”\n]*[“”](?=[,;\t|\n]|$)")
+
+
+def read_delimited(text: str, limits: Limits) -> tuple[RawTable | None, list[Remark]]:
+    """Read delimited text.
+
+    Returns:
+        The raw table with blank rows left out, or None where nothing can be read; and remarks.
+    """
+    text, remarks = _line_ends(text)
+    skipped = 0
+    declared = _DECLARED.match(text)
+    if declared:
+        text, skipped = text[declared.end() :], 1
+        remarks.append(Remark("file.declared_delimiter", {"delimiter": DELIMITERS.get(declared[1], declared[1])}))
+    if not text.strip():
+        return None, [*remarks, Remark("file.blank", {}, fatal=True)]
+    delimiter = declared[1] if declared else _delimiter(text)
+    if not declared and delimiter != ",":
+        remarks.append(Remark("file.delimiter", {"delimiter": DELIMITERS[delimiter]}))
+    if _SMART_QUOTED.search(text):
+        remarks.append(Remark("file.smart_quotes", _place(text, _SMART_QUOTED, skipped)))
+    longest = text.count(delimiter)
+    table = _plain(text, delimiter, skipped, limits) if '"' not in text and longest else None
+    if table is None:
+        table, faults = _quoted(text, delimiter, skipped, limits)
+        remarks += faults
+    return table, remarks
+
+
+def _line_ends(text: str) -> tuple[str, list[Remark]]:
+    windows = text.count("\r\n")
+    kinds = {"\\r\\n": windows, "\\n": text.count("\n") - windows, "\\r": text.count("\r") - windows}
+    used = [name for name, count in kinds.items() if count]
+    remarks: list[Remark] = []
+    # A line break inside a quoted cell is a lone one in files of Windows: no fault.
+    if kinds["\\r"] and len(used) > 1 and '"' not in text:
+        remarks.append(Remark("file.line_ends", {}))
+    elif used == ["\\r"]:
+        remarks.append(Remark("file.old_line_ends", {}))
+    return text.replace("\r\n", "\n").replace("\r", "\n"), remarks
+
+
+def _delimiter(text: str) -> str:
+    """The sign that divides most of the first rows into the same number of cells."""
+    lines = [re.sub(r'"[^"]*"', "", line) for line in text[:20_000].split("\n")[:30] if line.strip()]
+    best, score = ",", (0, 0)
+    for sign in DELIMITERS:
+        counts = Counter(line.count(sign) for line in lines)
+        counts.pop(0, None)
+        if counts:
+            number, times = max(counts.items(), key=lambda item: (item[1], item[0]))
+            score, best = max((score, best), ((times, number), sign), key=lambda item: item[0])
+    return best
+
+
+def _place(text: str, pattern: re.Pattern[str], skipped: int) -> dict[str, object]:
+    found = pattern.search(text)
+    if not found:
+        return {}
+    return {"row": text.count("\n", 0, found.start(0) + 1) + 1 + skipped, "value": found.group().strip(",;\t|\n")}
+
+
+def _plain(text: str, delimiter: str, skipped: int, limits: Limits) -> RawTable | None:
+    """Text without any quotation mark, split by column for speed."""
+    lines = pl.DataFrame({"line": text.split("\n")}).with_row_index(ROW, offset=1 + skipped)
+    lines = lines.with_columns(pl.col(ROW).cast(pl.Int64))
+    kept = lines.filter(pl.col("line").str.contains(rf"[^\s{re.escape(delimiter)}]"))
+    cells = kept["line"].str.count_matches(delimiter, literal=True).cast(pl.Int64) + 1
+    widest = min(int(cells.max() or 1), limits.columns)  # type: ignore[arg-type]
+    parts = kept["line"].str.splitn(delimiter, widest + 1).struct.unnest() if widest > 1 else None
+    if parts is None:
+        return None
+    parts = parts.select(pl.nth(range(widest)))
+    named = parts.rename({name: str(place) for place, name in enumerate(parts.columns)}).fill_null("")
+    table = pl.concat([kept.select(ROW), cells.to_frame(WIDTH), named], how="horizontal")
+    blank = lines.height - kept.height - int(text.endswith("\n"))
+    return RawTable(table, blank_rows=blank, delimited=True)
+
+
+def _quoted(text: str, delimiter: str, skipped: int, limits: Limits) -> tuple[RawTable | None, list[Remark]]:
+    """Text with quotation marks, by the standard library's reader."""
+    csv.field_size_limit(max(csv.field_size_limit(), limits.file_bytes + 1))
+    rows: list[list[str]] = []
+    numbers: list[int] = []
+    widths: list[int] = []
+    number, begun = skipped, 0
+    reader = csv.reader(io.StringIO(text), delimiter=delimiter, strict=True)
+    try:
+        for number, row in enumerate(reader, start=1 + skipped):
+            begun = reader.line_num
+            if any(cell.strip() for cell in row):
+                rows.append([cell.replace("\n", " ") for cell in row[: limits.columns]])
+                numbers.append(number)
+                widths.append(len(row))
+    except csv.Error:
+        # Strict reading stops where a quotation mark is not closed, or closed in the middle of a cell: the cells after it are anyone's guess.
+        return None, [Remark("file.unclosed_quote", {"row": number + 1, "value": text.split("\n")[begun][:200]}, fatal=True)]
+    blank = number - skipped - len(rows)
+    if not rows:
+        return None, [Remark("file.blank", {}, fatal=True)]
+    return RawTable(make_table(rows, numbers, widths), blank_rows=blank, delimited=True), []

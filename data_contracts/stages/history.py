@@ -1,0 +1,44 @@
+"""Stage `history`: against the last accepted return and against what is locked."""
+
+import pandas as pd
+import polars as pl
+
+from data_contracts.reading.table import ROW
+from data_contracts.stages.rows import run_rules
+from data_contracts.state import State
+
+
+def large_changes(state: State) -> None:
+    """A value many times the last one, or a small part of it, is a query, with the last value beside it."""
+    previous = state.context.previous
+    period = state.contract.with_role("period")
+    keys = [name for name in state.contract.key if not period or name != period.name]
+    if previous is None or previous.empty or any(name not in state.grid.columns or name not in previous.columns for name in keys):
+        return
+    for column in state.contract.columns:
+        if column.is_number and column.measure and column.name in state.grid.columns and column.name in previous.columns:
+            _compare(state, previous, keys, column.name, period.name if period else "")
+
+
+def _compare(state: State, previous: pd.DataFrame, keys: list[str], name: str, period: str) -> None:
+    last = {}
+    for cells in previous.to_dict("records"):
+        value = cells[name]
+        if value is not None and not pd.isna(value):
+            last[tuple(str(cells[key]) for key in keys)] = (float(value), str(cells.get(period, "")))
+    factor, least = state.contract.change_factor, state.contract.change_least
+    now = state.grid.filter(pl.col(name).is_not_null()).select(ROW, *keys, name)
+    for cells in now.iter_rows(named=True):
+        found = last.get(tuple(str(cells[key]) for key in keys))
+        if found is None or abs(cells[name] - found[0]) < least:
+            continue
+        high, low = max(cells[name], found[0]), min(cells[name], found[0])
+        if high >= factor * low:
+            state.add(
+                "history.large_change", row=cells[ROW], column=name, value=f"{cells[name]:g}", last=f"{found[0]:g}", when=found[1]
+            )
+
+
+def locked(state: State) -> None:
+    """The contract's rules about what is locked."""
+    run_rules(state, history=True)

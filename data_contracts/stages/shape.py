@@ -1,0 +1,275 @@
+"""Stage `shape`: which table, which row holds the headings, which column is which, which rows are no data."""
+
+import re
+import unicodedata
+from difflib import get_close_matches
+
+import polars as pl
+
+from data_contracts.contract import Column, Contract
+from data_contracts.findings import HeaderMatch
+from data_contracts.reading.table import ROW, WIDTH, RawTable, cell_name, column_letters
+from data_contracts.state import State
+
+_LOOKED_AT = 30
+_TOTALS = re.compile(r"^(sub ?|grand |region(al)? |all )?totals?\b|^(all|england|all authorities)$")
+_EXAMPLE = re.compile(r"^(example|e\.g\.|for example|sample row)")
+_PERSONAL = re.compile(
+    r"\b(upn|uln|nhs (no|number)|unique (pupil|learner) number|date of birth|dob|birth date|surname|forename|first name|last name|"
+    r"(pupil|child|learner|student) name|postcode|post code|e ?mail|home address)\b"
+)
+
+
+def plain(heading: str) -> str:
+    """A heading without case, invisible characters, underscores, hyphens and doubled spaces."""
+    wide = unicodedata.normalize("NFKC", heading)
+    visible = "".join(letter for letter in wide if unicodedata.category(letter) != "Cf")
+    return re.sub(r"[\s_\-]+", " ", visible).strip().strip("\"'“”").strip().lower()
+
+
+def known_headings(contract: Contract) -> dict[str, tuple[Column, str]]:
+    """Column and way of matching by plain heading; names come before labels and aliases."""
+    known: dict[str, tuple[Column, str]] = {}
+    for column in contract.columns:
+        known.setdefault(plain(column.name), (column, "spelling"))
+    for column in contract.columns:
+        for other in (column.label, *column.aliases):
+            known.setdefault(plain(other), (column, "alias"))
+    return known
+
+
+def headings(state: State) -> None:
+    """Find the sheet and the row that hold the headings."""
+    known = known_headings(state.contract)
+    scored = [(*_best_row(table, known), -int(table.hidden), -place) for place, table in enumerate(state.tables)]
+    score, row, _, place = max(scored, key=lambda item: (item[0], item[2], item[3]))
+    if score < min(2, len(state.contract.columns)):
+        sheets = ", ".join(str(table.sheet) for table in state.tables if table.sheet)
+        expected = ", ".join(column.name for column in state.contract.columns)
+        state.add("shape.no_headings", expected=expected, sheets=f" Sheets looked at: {sheets}." if sheets else "")
+        return
+    state.table, state.header = state.tables[-place], row
+    _say_sheets(state, [item[0] for item in scored])
+    first = int(state.table.cells[ROW][0])
+    if row > first:
+        state.add("shape.title_rows", row=row, above=row - 1)
+
+
+def _best_row(table: RawTable, known: dict[str, tuple[Column, str]]) -> tuple[int, int]:
+    best = (0, 0)
+    for cells in table.cells.head(_LOOKED_AT).iter_rows():
+        texts = {plain(text[:200]) for text in cells[2:] if text}
+        found = {known[text][0].name for text in texts if text in known}
+        close = {text for text in texts - known.keys() if get_close_matches(text, known, 1, 0.8)} if len(found) < 2 else set()
+        score = len(found) + len(close)
+        if score > best[0]:
+            best = (score, int(cells[0]))
+    return best
+
+
+def _say_sheets(state: State, scores: list[int]) -> None:
+    table = state.table
+    if table is None or table.sheet is None:
+        return
+    if table.hidden:
+        state.add("shape.hidden_sheet", value=table.sheet)
+    enough = max(2, len(state.contract.columns) // 2)
+    rivals = [str(other.sheet) for other, score in zip(state.tables, scores, strict=True) if score >= enough and not other.hidden]
+    if len(rivals) > 1:
+        state.add("shape.several_sheets", value=", ".join(rivals))
+    others = [str(other.sheet) for other in state.tables if other is not table and str(other.sheet) not in rivals]
+    if others:
+        state.add("shape.other_sheets", value=", ".join(others))
+
+
+def columns(state: State) -> None:
+    """Match headings to columns: exactly, by spelling, by declared alias; a near miss is only suggested."""
+    if state.table is None or not state.header:
+        return
+    known = known_headings(state.contract)
+    heading = state.table.cells.filter(pl.col(ROW) == state.header).row(0)[2:]
+    places: dict[str, list[int]] = {}
+    unknown: list[int] = []
+    for place, text in enumerate(heading):
+        column = known.get(plain(text))
+        if column:
+            places.setdefault(column[0].name, []).append(place)
+            how = "same" if text == column[0].name else column[1]
+            state.matches.append(HeaderMatch(text, column[0].name, how))
+        else:
+            unknown.append(place)
+    state.positions = {name: found[0] for name, found in places.items() if len(found) == 1}
+    _say_matches(state)
+    for name, found in places.items():
+        if len(found) > 1:
+            cells = " and ".join(cell_name(state.header, place) for place in found)
+            state.add(
+                "shape.duplicate_heading", row=state.header, column=name, cell=cell_name(state.header, found[1]), cells=cells
+            )
+    _unknown(state, heading, unknown, set(places))
+    _take_rows(state)
+
+
+def _say_matches(state: State) -> None:
+    for match in state.matches:
+        if match.how == "alias":
+            state.add("shape.alias", row=state.header, column=match.column, value=match.found)
+        elif match.how == "spelling":
+            state.add("shape.spelling", row=state.header, column=match.column, value=match.found)
+
+
+def _unknown(state: State, heading: tuple[str, ...], unknown: list[int], found: set[str]) -> None:
+    """Headings that match no column, and columns that match no heading."""
+    missing = {
+        plain(other): column.name
+        for column in state.contract.columns
+        if column.name not in found
+        for other in (*column.aliases, column.label, column.name)
+    }
+    suggested: set[str] = set()
+    for place in unknown:
+        text, cell = heading[place], cell_name(state.header, place)
+        if not plain(text):
+            _unnamed(state, place)
+            continue
+        close = get_close_matches(plain(text), sorted(missing), 1, 0.8)
+        if _PERSONAL.search(plain(text)):
+            state.add("text.personal_heading", row=state.header, cell=cell, column=text, value=text)
+        elif close and missing[close[0]] not in suggested:
+            suggested.add(missing[close[0]])
+            state.add("shape.misspelt_heading", row=state.header, cell=cell, column=missing[close[0]], value=text)
+            continue
+        else:
+            state.add("shape.ignored_column", row=state.header, cell=cell, column=text, value=text)
+        state.ignored.append(text)
+        state.ignored_positions.append(place)
+    for column in state.contract.columns:
+        if column.required and column.name not in found | suggested:
+            state.add("shape.missing_column", row=state.header, column=column.name, label=column.label)
+
+
+def _unnamed(state: State, place: int) -> None:
+    """A blank heading: nothing to say when the column is blank too."""
+    if state.table is None:
+        return
+    below = state.table.cells.filter((pl.col(ROW) > state.header) & (pl.col(str(place)).str.strip_chars() != ""))
+    if below.height and not (state.table.delimited and place >= _heading_width(state)):
+        row, text = below.select(ROW, str(place)).row(0)
+        state.add("shape.unnamed_column", row=row, cell=cell_name(row, place), value=text, letters=column_letters(place))
+
+
+def _heading_width(state: State) -> int:
+    """Number of cells in the row of headings, blank ones at its end left out."""
+    if state.table is None:
+        return 0
+    heading = state.table.cells.filter(pl.col(ROW) == state.header).row(0)[2:]
+    return max((place + 1 for place, text in enumerate(heading) if text.strip()), default=0)
+
+
+def _take_rows(state: State) -> None:
+    """The rows below the headings, with all their cells; the stages that follow take rows out and then keep the columns found."""
+    if state.table is not None:
+        state.data = state.table.cells.filter(pl.col(ROW) > state.header)
+        state.rows_read = state.data.height
+
+
+def _take_out(state: State, rows: list[int]) -> None:
+    if rows:
+        state.data = state.data.filter(~pl.col(ROW).is_in(rows))
+
+
+def second_heading(state: State) -> None:
+    """A further row of headings is no data."""
+    if not state.header or state.data.is_empty():
+        return
+    known = set(known_headings(state.contract))
+    named = state.data.filter(
+        pl.any_horizontal(pl.col(str(place)).is_in(_spellings(state)) for place in state.positions.values())
+        if state.positions
+        else pl.lit(False)
+    )
+    rows = {int(cells[0]): cells for cells in (*named.iter_rows(), *state.data.head(1).iter_rows())}
+    out = [row for row, cells in sorted(rows.items()) if sum(plain(text[:200]) in known for text in cells[2:] if text) >= 2]
+    for row in out:
+        state.add("shape.second_heading", row=row)
+    _take_out(state, out)
+
+
+def _spellings(state: State) -> list[str]:
+    return sorted({match.found for match in state.matches} | {column.name for column in state.contract.columns})
+
+
+def stray_rows(state: State) -> None:
+    """Totals, examples and footnotes inside the table are no data."""
+    if state.data.is_empty() or not state.positions:
+        return
+    places = [name for name in state.data.columns if name not in {ROW, WIDTH}]
+    filled = pl.sum_horizontal((pl.col(name).str.strip_chars() != "").cast(pl.Int32) for name in places)
+    first = pl.coalesce(pl.when(pl.col(name).str.strip_chars() != "").then(pl.col(name)) for name in places)
+    table = state.data.select(ROW, filled.alias("filled"), first.alias("first"))
+    odd = table.filter((pl.col("filled") <= 1) | ~pl.col("first").str.contains(r"^\s*[EWSN][0-9]{8}\s*$"))
+    out: list[int] = []
+    for row, count, text in odd.iter_rows():
+        rule = _stray(plain(text[:200]), count, len(state.contract.columns))
+        if rule:
+            out.append(row)
+            state.add(rule, row=row, value=text)
+    _take_out(state, out)
+
+
+def _stray(text: str, filled: int, columns: int) -> str | None:
+    if _TOTALS.match(text):
+        return "shape.total_row"
+    if _EXAMPLE.match(text):
+        return "shape.example_row"
+    return "shape.footnote" if filled == 1 and columns > 2 and re.search(r"[a-z]{2}", text) else None
+
+
+def ragged(state: State) -> None:
+    """Rows with more or fewer cells than there are headings: which value belongs where cannot be known."""
+    if state.table is None or not state.header or not state.table.delimited or state.data.is_empty():
+        return
+    width = _heading_width(state)
+    beyond = [pl.col(str(place)).str.strip_chars() != "" for place in range(width, state.table.width)]
+    extra = pl.any_horizontal(beyond) if beyond else pl.lit(False)
+    long = state.data.filter(extra | ((pl.col(WIDTH) > state.limits.columns) & (width < state.limits.columns)))
+    short = state.data.filter(pl.col(WIDTH) < width)
+    for rule, rows in (("shape.row_long", long), ("shape.row_short", short)):
+        for row, found in rows.select(ROW, WIDTH).iter_rows():
+            state.add(rule, row=row, found=found, expected=width)
+    _take_out(state, [*long[ROW].to_list(), *short[ROW].to_list()])
+
+
+def blanks(state: State) -> None:
+    """Say that blank rows were passed over, and that no row is left."""
+    if state.table is None or not state.header:
+        return
+    if state.table.blank_rows:
+        state.add("shape.blank_rows", count=f"{state.table.blank_rows:,}")
+    if not state.rows_read:
+        state.add("shape.no_rows")
+    unread = [name for name in state.data.columns if name in {str(place) for place in state.ignored_positions}]
+    named = {str(place): name for name, place in state.positions.items()}
+    kept = state.data.select(ROW, *named, *unread)
+    state.data = kept.rename(named | {name: f"ignored {name}" for name in unread})
+
+
+def workbook(state: State) -> None:
+    """Say what a workbook hides or joins, and what stands far from the table."""
+    if state.table is None or not state.header:
+        return
+    for kind, rule in (("merged", "shape.merged"), ("far", "shape.far_cell"), ("long", "shape.long_cell")):
+        for mark in state.marks(kind):
+            state.add(rule, row=mark.row, cell=cell_name(mark.row, mark.position), value=mark.text or None)
+    far = [mark for mark in state.table.marks if mark.kind == "far" and mark.row <= state.header]
+    for mark in far[:1]:
+        state.add("shape.far_cell", row=mark.row, cell=cell_name(mark.row, mark.position), value=mark.text)
+    for mark in state.marks("hidden_row"):
+        state.add("shape.hidden_row", row=mark.row)
+    for mark in state.table.marks:
+        name = state.column_at(mark.position)
+        if mark.kind == "hidden_column" and name:
+            state.add("shape.hidden_column", column=name, value=column_letters(mark.position))
+    formulas = len(state.marks("formula"))
+    if formulas:
+        state.add("shape.formulas", count=f"{formulas:,}")

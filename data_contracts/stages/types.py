@@ -1,0 +1,97 @@
+"""Stage `types`: each cell's text against the pattern of its column, before anything is cast."""
+
+import polars as pl
+
+from data_contracts.contract import Column
+from data_contracts.diagnosis import diagnose
+from data_contracts.reading.table import ROW
+from data_contracts.state import State
+
+_SPACE = " \t\n\r\u00a0\u2007\u202f\u200b\u200c\u200d\u2060\ufeff"
+_PATTERNS = {
+    "integer": r"^-?[0-9]{1,15}$",
+    "number": r"^-?[0-9]{1,15}(\.[0-9]{1,20})?$",
+    "date": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
+}
+_DTYPES = {"integer": pl.Int64, "number": pl.Float64, "date": pl.Date, "string": pl.String}
+_SPECIAL = {
+    "error": "types.cell_error",
+    "no_value": "types.formula_without_value",
+    "date": "types.became_date",
+    "percent": "types.percent_cell",
+}
+
+
+def trim(state: State) -> None:
+    """Take spaces off the ends of cells, and say so."""
+    for column in state.contract.columns:
+        if column.name not in state.data.columns:
+            continue
+        before = state.data[column.name]
+        after = before.str.strip_chars(_SPACE)
+        changed = int((before != after).sum())
+        if changed:
+            row = int(state.data.filter(before != after)[ROW][0])
+            state.data = state.data.with_columns(after.alias(column.name))
+            state.add("types.trimmed", row=row, column=column.name, count=f"{changed:,}", cell="")
+
+
+def cast(state: State) -> None:
+    """Make the grid of values, texts and symbols; say what cannot be cast."""
+    parts = [state.data.select(ROW)]
+    special = _special_cells(state)
+    for column in state.contract.columns:
+        if column.name in state.data.columns:
+            parts.append(_cast_column(state, column, special.get(column.name, {})))
+    state.grid = pl.concat(parts, how="horizontal")
+
+
+def _special_cells(state: State) -> dict[str, dict[int, tuple[str, str]]]:
+    """What the reader of workbooks said of cells in the columns found: rule and text, by column and row."""
+    found: dict[str, dict[int, tuple[str, str]]] = {}
+    for mark in state.marks(*_SPECIAL):
+        name = state.column_at(mark.position)
+        if name is None:
+            continue
+        column = state.contract.column(name)
+        harmless = (mark.kind == "date" and column.type == "date") or (mark.kind == "percent" and not column.is_number)
+        if not harmless:
+            found.setdefault(name, {})[mark.row] = (_SPECIAL[mark.kind], mark.text)
+    return found
+
+
+def _cast_column(state: State, column: Column, special: dict[int, tuple[str, str]]) -> pl.DataFrame:
+    name, rows, text = column.name, state.data[ROW], state.data[column.name]
+    marked = rows.is_in(list(special)) if special else pl.repeat(False, text.len(), eager=True)
+    for row in rows.filter(marked).to_list():
+        rule, seen = special[row]
+        state.add(rule, row=row, column=name, value=seen, unit=column.unit or "text")
+    blank = (text == "") & ~marked
+    if column.required:
+        state.add_rows("types.blank", blank, name, label=column.label, symbols=_allowed(column))
+    symbol = text.is_in(list(column.symbols)) & ~marked if column.symbols else pl.repeat(False, text.len(), eager=True)
+    fits = text.str.contains(_PATTERNS[column.type]) if column.type in _PATTERNS else text != ""
+    values = text.set(~(fits & ~symbol & ~marked), None)
+    typed = (
+        values.str.to_date("%Y-%m-%d", strict=False) if column.type == "date" else values.cast(_DTYPES[column.type], strict=False)
+    )
+    bad = typed.is_null() & ~blank & ~symbol & ~marked
+    for row, entered in state.where(bad, name):
+        rule, more = diagnose(column, entered)
+        state.add(rule, row=row, column=name, value=entered, unit=column.unit or "", symbols=_allowed(column), **more)
+    marks = text.set(~symbol, None)
+    return pl.DataFrame([typed.alias(name), text.alias(f"{name}#text"), marks.alias(f"{name}#symbol")])
+
+
+def _allowed(column: Column) -> str:
+    if not column.symbols:
+        return ""
+    meanings = {
+        "z": "not applicable",
+        "x": "not available",
+        "c": "confidential",
+        "low": "rounds to 0",
+        "k": "rounds to 0 (sensitive)",
+        "u": "unreliable",
+    }
+    return " Or enter a symbol: " + ", ".join(f"{mark} ({meanings.get(mark, mark)})" for mark in column.symbols) + "."
