@@ -191,5 +191,5 @@ def built_in(rule: str, **values: Any) -> Finding:
     """
     words = built_in_rules()[rule]
     safe = {name: shown(value) if isinstance(value, str) else value for name, value in values.items()}
-    place = {name: safe.get(name) for name in ("sheet", "row", "cell", "column", "value")}
+    place: dict[str, Any] = {name: safe.get(name) for name in ("sheet", "row", "cell", "column", "value")}
     return Finding(rule, words["severity"], fill(words["message"], safe), fill(words["fix"], safe), **place)

@@ -168,8 +168,8 @@ def not_dated_back(state: State, rule: Rule) -> Found:
         return []
     key, moment = rule.arguments["key"], rule.arguments["date"]
     dates: dict[tuple[str, ...], set[str]] = {}
-    for cells in locked.to_dict("records"):
-        dates.setdefault(tuple(str(cells[name]) for name in key), set()).add(str(cells[moment])[:10])
+    for spell in locked.to_dict("records"):
+        dates.setdefault(tuple(str(spell[name]) for name in key), set()).add(str(spell[moment])[:10])
     found = []
     rows = state.grid.filter(pl.all_horizontal(pl.col(name).is_not_null() for name in [*key, moment]))
     for cells in rows.select(ROW, *key, moment).iter_rows(named=True):

@@ -1,10 +1,11 @@
 """Who may do what, written once. Tasks call `check_actor_can`; a screen asks `actor_can` only to decide what to show."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from pilots.errors import UserError
 
 LEAD, EVALUATOR, RESEARCHER, ADMINISTRATOR = "lead", "evaluator", "researcher", "administrator"
+LOCAL = "local"
 ROLES = (LEAD, EVALUATOR, RESEARCHER, ADMINISTRATOR)
 
 # One line an action: the words for a message, and the roles that may. A lead's actions always need one of the lead's own regions.
@@ -45,12 +46,14 @@ class Actor:
         name: the name to show.
         role: one of `ROLES`.
         regions: codes of the regions that a lead answers for; empty for the other roles.
+        issuer: who vouches for the subject: an identity provider, `development`, or `local` for whoever runs the store's machine.
     """
 
     subject: str
     name: str
     role: str
-    regions: tuple[str, ...] = field(default=())
+    regions: tuple[str, ...] = ()
+    issuer: str = LOCAL
 
 
 LOCAL_ADMINISTRATOR = Actor("local-administrator", "Local administrator", ADMINISTRATOR)

@@ -93,7 +93,9 @@ def parse(text: str) -> Period:
     """
     match = _PATTERN.match(str(text).strip())
     if match is None:
-        raise PeriodError(f"“{text}” is not a period. Write a year as 2024, a school year as 2023/24 or a term as 2023/24 autumn.")
+        raise PeriodError(
+            f"“{text}” is not a period. Write a year as 2024, a school year as 2023/24 or a term as 2023/24 autumn."
+        )
     year, mark, second, term = int(match[1]), match[2], match[3], match[4]
     if second is None:
         if term:
@@ -164,7 +166,9 @@ def containing(day: date, kind: str) -> Period:
         year -= day.month < 4
     if kind != TERM:
         return Period(kind, year)
-    return next(Period(TERM, year, term) for term in TERMS if Period(TERM, year, term).start <= day <= Period(TERM, year, term).end)
+    return next(
+        Period(TERM, year, term) for term in TERMS if Period(TERM, year, term).start <= day <= Period(TERM, year, term).end
+    )
 
 
 def first_full(day: date, kind: str) -> Period:

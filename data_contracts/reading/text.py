@@ -26,9 +26,9 @@ def decode(content: bytes) -> tuple[str, list[Remark]]:
     for mark, codec, name in ((b"\xff\xfe", "utf-16-le", "UTF-16"), (b"\xfe\xff", "utf-16-be", "UTF-16")):
         if content.startswith(mark):
             return _sixteen(content[2:], codec, name)
-    codec = _unmarked_sixteen(content[:4000])
-    if codec:
-        return _sixteen(content, codec, "UTF-16 without a mark")
+    unmarked = _unmarked_sixteen(content[:4000])
+    if unmarked:
+        return _sixteen(content, unmarked, "UTF-16 without a mark")
     text, remarks = _eight(content.removeprefix(b"\xef\xbb\xbf"))
     if "\x00" in text or _CONTROLS.search(text[:100_000]):
         return _controls(text, remarks)

@@ -37,7 +37,7 @@ def read_workbook(content: bytes, limits: Limits) -> tuple[tuple[RawTable, ...],
     except subprocess.TimeoutExpired:
         return (), [Remark("file.too_heavy", {}, fatal=True)]
     try:
-        answer = json.loads(done.stdout) if done.returncode == 0 else {"fault": "file.too_heavy"}
+        answer: dict[str, Any] = json.loads(done.stdout) if done.returncode == 0 else {"fault": "file.too_heavy"}
     except ValueError:
         answer = {"fault": "file.damaged"}
     if "fault" in answer:

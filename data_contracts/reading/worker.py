@@ -1,7 +1,8 @@
-"""Reads one workbook from standard input and writes its cells as JSON text. Runs as a process of its own and uses the standard library only.
+"""Reads one workbook from standard input and writes its cells as JSON text, as a process of its own with the standard library only.
 
-A workbook is a ZIP file of XML documents. Its directory is looked at first; the documents are then parsed as streams, with no entity ever
-expanded, so that neither a cell far away nor a document that unpacks to hundreds of megabytes takes more memory than the limits allow.
+A workbook is a ZIP file of XML documents. Its directory is looked at first; the documents are then parsed as streams, with no entity
+ever expanded, so that neither a cell far away nor a document that unpacks to hundreds of megabytes takes more memory than the
+limits allow.
 """
 
 import io

@@ -22,10 +22,10 @@ def large_changes(state: State) -> None:
 
 def _compare(state: State, previous: pd.DataFrame, keys: list[str], name: str, period: str) -> None:
     last = {}
-    for cells in previous.to_dict("records"):
-        value = cells[name]
+    for row in previous.to_dict("records"):
+        value = row[name]
         if value is not None and not pd.isna(value):
-            last[tuple(str(cells[key]) for key in keys)] = (float(value), str(cells.get(period, "")))
+            last[tuple(str(row[key]) for key in keys)] = (float(value), str(row.get(period, "")))
     factor, least = state.contract.change_factor, state.contract.change_least
     now = state.grid.filter(pl.col(name).is_not_null()).select(ROW, *keys, name)
     for cells in now.iter_rows(named=True):

@@ -95,7 +95,9 @@ def _outcome(entry: dict[str, Any], breaks: dict[str, dict[str, str]]) -> Outcom
     if unknown:
         raise CatalogueError(f"outcomes.yaml: outcome “{entry.get('id')}” has the unknown key “{unknown[0]}”.")
     if entry["frequency"] not in KINDS or entry.get("direction") not in DIRECTIONS:
-        raise CatalogueError(f"outcomes.yaml: outcome “{entry['id']}” needs a known frequency ({', '.join(KINDS)}) and direction.")
+        raise CatalogueError(
+            f"outcomes.yaml: outcome “{entry['id']}” needs a known frequency ({', '.join(KINDS)}) and direction."
+        )
     made = dict(entry)
     made["numerator"], made["denominator"] = _names(entry["numerator"]), _names(entry.get("denominator"))
     made["strata"] = _names(entry.get("strata"))
@@ -137,6 +139,11 @@ def _reforms() -> dict[str, Reform]:
 def reforms() -> list[Reform]:
     """All reforms, in the order of the catalogue."""
     return list(_reforms().values())
+
+
+def reform_labels() -> dict[str, str]:
+    """Label by id of all reforms, in the order of the catalogue."""
+    return {entry.id: entry.label for entry in reforms()}
 
 
 def reform(name: str) -> Reform:
@@ -239,7 +246,9 @@ def aliases(publication: str) -> Aliases:
     try:
         return _aliases()[publication]
     except KeyError:
-        raise CatalogueError(f"There is no publication “{publication}”. The catalogue has: {', '.join(publications())}.") from None
+        raise CatalogueError(
+            f"There is no publication “{publication}”. The catalogue has: {', '.join(publications())}."
+        ) from None
 
 
 def publications() -> list[str]:

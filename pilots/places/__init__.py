@@ -86,6 +86,12 @@ def names() -> dict[str, str]:
     return dict(zip(table["authority"], table["name"], strict=True))
 
 
+def region_names() -> dict[str, str]:
+    """Name by code of the nine regions, in official order."""
+    table = regions()
+    return dict(zip(table["region"], table["name"], strict=True))
+
+
 def _plain(name: str) -> str:
     return re.sub(r"[^a-z]+", " ", name.lower().replace("&", " and ")).strip()
 
@@ -139,12 +145,16 @@ def resolve(code: str, period: str | Period) -> Resolution:
     if authority is None:
         heirs = ", ".join(f"{_by_code()[heir]['name']} ({heir})" for heir in _by_code()[last]["successors"].split())
         late = f" although the code ended on {row['end']}" if ended_before else ""
-        return Resolution(code, None, "split", f"{row['name']} ({code}) is used for {when}{late}; its area went to {heirs}. Left out.")
+        return Resolution(
+            code, None, "split", f"{row['name']} ({code}) is used for {when}{late}; its area went to {heirs}. Left out."
+        )
     if ended_before:
         text = f"{row['name']}: {code} ended on {row['end']} but is used for {when}; read as {authority}, the same area."
         return Resolution(code, authority, "ended", text)
     if authority != code:
-        return Resolution(code, authority, "recoded", f"{row['name']}: {code} for {when} is read as today's {authority}, the same area.")
+        return Resolution(
+            code, authority, "recoded", f"{row['name']}: {code} for {when} is read as today's {authority}, the same area."
+        )
     if row["start"] > when.end.isoformat():
         return Resolution(code, code, "early", f"{row['name']}: {code} is used for {when} but began on {row['start']}.")
     return Resolution(code, code, "current")

@@ -1,7 +1,20 @@
 """The store. The only part of the project that imports SQLAlchemy."""
 
-from pilots.storage import audit, evaluations, published, settings
+from pilots.storage import accounts, audit, blobs, checks, evaluations, published, releases, settings, submissions
 from pilots.storage.base import METADATA
 from pilots.storage.store import Store, StoreError
 
-__all__ = ["METADATA", "Store", "StoreError", "audit", "evaluations", "published", "settings"]
+__all__ = [
+    "METADATA",
+    "Store",
+    "StoreError",
+    "accounts",
+    "audit",
+    "blobs",
+    "checks",
+    "evaluations",
+    "published",
+    "releases",
+    "settings",
+    "submissions",
+]

@@ -13,6 +13,7 @@ AUDIT = Table(
     Column("id", Integer, primary_key=True),
     Column("at", Moment, nullable=False),
     Column("actor", String(200), nullable=False),
+    Column("issuer", String(300), nullable=False),
     Column("role", String(20), nullable=False),
     Column("action", String(60), nullable=False),
     Column("subject", String(300), nullable=False),
@@ -23,14 +24,14 @@ AUDIT = Table(
 
 def add_event(connection: Connection, actor: Actor, action: str, subject: str, detail: dict[str, Any]) -> None:
     """Store one event. `Store.write` calls this; nothing else needs to."""
-    row = {"at": now(), "actor": actor.subject, "role": actor.role, "action": action, "subject": subject, "detail": detail}
-    connection.execute(insert(AUDIT).values(**row))
+    who = {"actor": actor.subject, "issuer": actor.issuer, "role": actor.role}
+    connection.execute(insert(AUDIT).values(at=now(), **who, action=action, subject=subject, detail=detail))
 
 
 def events(
     connection: Connection, *, action: str | None = None, subject: str | None = None, limit: int | None = None
 ) -> list[dict[str, Any]]:
-    """Events, newest first: id, at, actor, role, action, subject, detail."""
+    """Events, newest first: id, at, actor, issuer, role, action, subject, detail."""
     query = select(AUDIT).order_by(AUDIT.c.id.desc())
     if action is not None:
         query = query.where(AUDIT.c.action == action)

@@ -12,6 +12,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
 
 from pilots.access import Actor
 from pilots.errors import UserError
+from pilots.storage.accounts import confirm_actor
 from pilots.storage.audit import add_event
 from pilots.storage.base import METADATA, stored_json
 
@@ -108,13 +109,17 @@ class Store:
         """One transaction with its audit event: both are kept, or neither.
 
         Args:
-            actor: who acts; permission is checked by the task before.
+            actor: who acts; permission is checked by the task before. An account closed or changed since then stops here.
             action: a name in `pilots.access.ACTIONS`.
             subject: what it is done to, for example the reference of a submission.
             detail: plain JSON for the audit log; it may be filled inside the block, since it is stored at the end.
+
+        Raises:
+            NotAllowed: the actor's account was closed or changed.
         """
         kept = {} if detail is None else detail
         with self.engine.connect().execution_options(writes=True) as connection, connection.begin():
+            confirm_actor(connection, actor)
             yield connection
             add_event(connection, actor, action, subject, kept)
 

@@ -1,0 +1,171 @@
+"""Checks of a panel's input: each refuses by name, saying what is wrong, where, and what to do."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from evaluation.errors import PanelError
+
+NEVER = int(np.iinfo(np.int32).max)
+
+
+def check_numeric(rows: pd.DataFrame, names: Sequence[str]) -> None:
+    """Refuse columns that are not numbers."""
+    for name in names:
+        if not (pd.api.types.is_numeric_dtype(rows[name])):
+            raise PanelError(f"Column {name!r} is not numeric. Convert it to numbers, with missing values as empty.")
+
+
+def check_keys(rows: pd.DataFrame, unit: str, period: str) -> None:
+    """Refuse rows without a unit or a period."""
+    for name in (unit, period):
+        if bool(rows[name].isna().any()):
+            where = int(np.flatnonzero(rows[name].isna())[0]) + 1
+            raise PanelError(f"Column {name!r} is missing in row {where}. Give every row a {name}, or leave the row out.")
+
+
+def check_duplicates(rows: pd.DataFrame, unit: str, period: str) -> None:
+    """Refuse two rows for one unit and period."""
+    twice = rows.duplicated([unit, period])
+    if bool(twice.any()):
+        first = rows.loc[twice.to_numpy().argmax()]
+        raise PanelError(
+            f"Duplicate cells: {unit} {first[unit]!r} has more than one row for {period} {first[period]!r} "
+            f"({int(twice.sum())} rows too many in all). Keep one row for each, or make cells with Cells.from_rows."
+        )
+
+
+def order_periods(
+    rows: pd.DataFrame, period: str, periods: Sequence[Any] | None
+) -> tuple[pd.DataFrame, tuple[Any, ...], list[str]]:
+    """The order of periods, and the rows that fall in it."""
+    present = sorted(rows[period].unique().tolist())
+    if periods is None:
+        order, notices = tuple(present), []
+    else:
+        order = tuple(periods)
+        if len(set(order)) != len(order):
+            raise PanelError("periods= names a period twice. Name each once, in order.")
+        outside = [p for p in present if p not in set(order)]
+        notices = [f"Periods left out because periods= does not name them: {', '.join(map(str, outside))}."] if outside else []
+        rows = rows[rows[period].isin(order)]
+        if rows.empty:
+            raise PanelError(f"No row has a period named in periods=. The data have: {', '.join(map(str, present))}.")
+    if len(order) < 2:
+        raise PanelError(f"There is one period only ({order[0]}). A change needs at least two.")
+    return rows, order, notices
+
+
+def one_row_each(rows: pd.DataFrame, unit: str, first_treated: str, attributes: Sequence[str]) -> pd.DataFrame:
+    """What must not change within a unit, one row for each, indexed by unit in sorted order."""
+    starts = rows.assign(**{first_treated: rows[first_treated].map(_never_is_none)})
+    for name, words in [(first_treated, "change cohort"), *[(a, f"change {a}") for a in attributes]]:
+        number = starts.groupby(unit, sort=True)[name].nunique(dropna=False)
+        if bool((number > 1).any()):
+            who = number.index[number > 1].tolist()
+            advice = "A unit starts once" if name == first_treated else "A cluster must hold whole units"
+            raise PanelError(
+                f"{len(who)} units {words}: {name!r} differs within {unit} {who[0]!r}. {advice}: give one value a unit."
+            )
+    for name in attributes:
+        if bool(starts[name].isna().any()):
+            who = starts.loc[starts[name].isna().to_numpy().argmax(), unit]
+            raise PanelError(f"Column {name!r} is missing for {unit} {who!r}. Give every unit a {name}.")
+    return starts.drop_duplicates(unit).set_index(unit).sort_index()
+
+
+def _never_is_none(value: Any) -> Any:
+    if value is None or value is pd.NaT or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
+        return None
+    if isinstance(value, float) and np.isinf(value):
+        raise PanelError("The first treated period is infinite. Use 0 or leave it empty for a unit that is never treated.")
+    text = str(value).strip()
+    if text in ("0", "0.0", ""):
+        return None
+    return int(value) if isinstance(value, float) and value == int(value) else value
+
+
+def check_units_known(have: pd.Series, known: pd.Series, unit: str) -> None:
+    """Refuse cells of units that the treatment table does not have."""
+    missing = sorted(set(have) - set(known))
+    if missing:
+        raise PanelError(
+            f"{len(missing)} units of the cells are not in the treatment table, first {missing[0]!r}. Add a row for each {unit}."
+        )
+
+
+def check_values(values: np.ndarray, outcomes: Sequence[str], units: Sequence[Any], periods: Sequence[Any]) -> None:
+    """Refuse infinite and all-missing outcomes."""
+    for at, name in enumerate(outcomes):
+        infinite = np.argwhere(np.isinf(values[at]))
+        if len(infinite):
+            i, t = infinite[0]
+            raise PanelError(
+                f"Outcome {name!r} is infinite for {units[i]!r} in {periods[t]!r} ({len(infinite)} cells in all). "
+                "Make it missing, or correct the denominator."
+            )
+        if np.isnan(values[at]).all():
+            raise PanelError(f"Outcome {name!r} is missing in every cell. Check the column, or leave the outcome out.")
+
+
+def check_weights(
+    weights: np.ndarray, values: np.ndarray, units: Sequence[Any], periods: Sequence[Any], name: str | None, notices: list[str]
+) -> np.ndarray:
+    """Refuse negative and infinite weights; a cell without a weight is missing, and said to be."""
+    seen = ~np.isnan(values)
+    bad = np.argwhere(seen & ((weights < 0) | np.isinf(weights)))
+    if len(bad):
+        _, i, t = bad[0]
+        raise PanelError(
+            f"Weight {name!r} is negative or infinite for {units[i]!r} in {periods[t]!r} ({len(bad)} cells in all). Correct it."
+        )
+    without = int((seen & ~(weights > 0)).sum())
+    if without:
+        notices.append(f"{without} cells with an outcome but no weight ({name}) count as missing.")
+    return np.nan_to_num(weights)
+
+
+def cohort_positions(first: pd.Series, order: Sequence[Any], notices: list[str]) -> np.ndarray:
+    """Position of each unit's first treated period; later than the window is never treated within it."""
+    position = {label: at for at, label in enumerate(order)}
+    out = np.full(len(first), NEVER)
+    for at, label in enumerate(first.tolist()):
+        label = _never_is_none(label)
+        if label is None:
+            continue
+        out[at] = position[label] if label in position else _between(label, order)
+    late = int((out == len(order)).sum())
+    if late:
+        notices.append(f"{late} units start after the last period ({order[-1]}) and count as never treated within the window.")
+    return np.where(out >= len(order), NEVER, out)
+
+
+def _between(label: Any, order: Sequence[Any]) -> int:
+    """Where a start that is no period of the panel falls: the next period in it."""
+    try:
+        ascending = list(order) == sorted(order)
+        if ascending:
+            return bisect_left(list(order), label)
+    except TypeError:
+        pass  # labels of another kind are refused below
+    raise PanelError(
+        f"The first treated period {label!r} is no period of the panel. The periods are: {', '.join(map(str, order))}."
+    )
+
+
+def check_some_treated(cohort: np.ndarray, first_treated: str) -> None:
+    """Refuse a panel in which nobody is treated."""
+    if not (cohort < NEVER).any():
+        raise PanelError(f"No unit is treated within the window: every {first_treated!r} is 0, missing or after the last period.")
+
+
+def codes(column: pd.Series) -> tuple[np.ndarray, tuple[Any, ...]]:
+    """Codes and sorted labels of a cluster column."""
+    labels = sorted(set(column.tolist()))
+    where = {label: at for at, label in enumerate(labels)}
+    return np.array([where[label] for label in column.tolist()]), tuple(labels)

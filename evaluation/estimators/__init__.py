@@ -1,0 +1,99 @@
+"""Estimators by name: `ESTIMATORS`, and `estimate`, which checks options, runs one and returns the one result object."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from evaluation.errors import NotEstimable, OptionError, PanelError, check_choice
+from evaluation.estimators.design import AGGREGATES, Estimator, Pieces
+from evaluation.estimators.group_time import GROUP_TIME
+from evaluation.estimators.two_by_two import TWO_BY_TWO
+from evaluation.estimators.two_way import TWO_WAY
+from evaluation.panel import Panel
+from evaluation.result import Result
+
+ESTIMATORS: dict[str, Estimator] = {
+    "group_time": GROUP_TIME,
+    "two_by_two": TWO_BY_TWO,
+    "two_way_fixed_effects": TWO_WAY,
+}
+
+
+def check_options(name: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Options with defaults filled in; a wrong name or value raises `OptionError` that lists the valid ones."""
+    check_choice("Estimator", name, tuple(ESTIMATORS))
+    estimator = ESTIMATORS[name]
+    for option, value in options.items():
+        if option not in estimator.options:
+            raise OptionError(f"Estimator {name!r} has no option {option!r}. Its options are: {', '.join(estimator.options)}.")
+        if option in estimator.choices:
+            check_choice(f"Option {option} of {name}", value, estimator.choices[option])
+    return {**estimator.options, **options}
+
+
+def estimate(panel: Panel, name: str, *, aggregate: str = "overall", **options: Any) -> Result | NotEstimable:
+    """Estimate effects for all outcomes of a panel.
+
+    Args:
+        panel: who is observed and treated when.
+        name: a key of `ESTIMATORS`.
+        aggregate: overall, cells, event_time, cohort, calendar or region, as far as the estimator has it.
+        options: the estimator's own, by name.
+
+    Returns:
+        `Result`, or `NotEstimable` with the reason and what would make it possible.
+
+    Raises:
+        OptionError: an unknown estimator, aggregate or option.
+    """
+    filled = check_options(name, options)
+    check_choice("aggregate", aggregate, AGGREGATES)
+    estimator = ESTIMATORS[name]
+    if aggregate not in estimator.aggregates:
+        raise OptionError(f"{name} has no aggregate {aggregate!r}. It has: {', '.join(estimator.aggregates)}.")
+    ready = estimator.prepare(panel, filled)
+    if isinstance(ready, NotEstimable):
+        return NotEstimable(ready.reason, ready.remedy, name, aggregate)
+    fits: list[Pieces] = []
+    for outcome in ready.outcomes:
+        one = estimator.fit(ready.outcome(outcome), aggregate, filled)
+        if isinstance(one, NotEstimable):
+            reason = one.reason if len(ready.outcomes) == 1 else f"{outcome}: {one.reason}"
+            return NotEstimable(reason, one.remedy, name, aggregate)
+        fits.append(one)
+    return _result(ready, name, aggregate, filled, fits)
+
+
+def _result(panel: Panel, name: str, aggregate: str, options: dict[str, Any], fits: list[Pieces]) -> Result:
+    labels = []
+    for outcome, one in zip(panel.outcomes, fits, strict=True):
+        frame = one.labels.astype(object).where(one.labels.notna(), None)
+        if "event_time" in frame:
+            frame["event_time"] = pd.array(frame["event_time"].tolist(), dtype="Int64")
+        frame.insert(0, "outcome", outcome)
+        labels.append(frame)
+    many = len(fits) > 1
+    warnings = [f"{o}: {w}" if many else w for o, one in zip(panel.outcomes, fits, strict=True) for w in one.warnings]
+    repeat = [len(one.estimates) for one in fits]
+    return Result(
+        estimator=name,
+        options=options,
+        aggregate=aggregate,
+        labels=pd.concat(labels, ignore_index=True),
+        estimates=np.concatenate([one.estimates for one in fits]),
+        scores=np.column_stack([one.scores for one in fits]),
+        support=np.column_stack([one.support for one in fits]),
+        used=np.column_stack([one.used for one in fits]),
+        parameters=np.repeat([one.parameters for one in fits], repeat),
+        observations=np.repeat([one.observations for one in fits], repeat),
+        panel=panel,
+        warnings=(*panel.notices, *warnings),
+        builder=lambda: sparse.csr_matrix(sparse.vstack([one.builder() for one in fits])),
+    )
+
+
+__all__ = ["AGGREGATES", "ESTIMATORS", "Estimator", "NotEstimable", "PanelError", "check_options", "estimate"]

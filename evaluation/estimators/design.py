@@ -1,0 +1,88 @@
+"""What all estimators share: the design of one outcome, and the pieces they hand back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from evaluation.errors import NotEstimable
+from evaluation.panel import NEVER, Panel
+
+AGGREGATES = ("overall", "cells", "event_time", "cohort", "calendar", "region")
+
+
+@dataclass(frozen=True, eq=False)
+class Pieces:
+    """What an estimator returns for one outcome; see `Result` for the shapes."""
+
+    labels: pd.DataFrame
+    estimates: np.ndarray
+    scores: np.ndarray
+    support: np.ndarray
+    used: np.ndarray
+    parameters: int
+    observations: int
+    builder: Callable[[], sparse.csr_matrix]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Estimator:
+    """One line of `ESTIMATORS`.
+
+    Attributes:
+        prepare: (panel, options) → the panel it can use, or `NotEstimable`.
+        fit: (panel of one outcome, aggregate, options) → `Pieces` or `NotEstimable`.
+        options: names and defaults.
+        choices: allowed values, for options that have a list.
+        aggregates: those it supports.
+    """
+
+    prepare: Callable[[Panel, Mapping[str, Any]], Panel | NotEstimable]
+    fit: Callable[[Panel, str, Mapping[str, Any]], Pieces | NotEstimable]
+    options: Mapping[str, Any]
+    choices: Mapping[str, tuple[Any, ...]]
+    aggregates: tuple[str, ...]
+
+
+def plural(count: int, noun: str) -> str:
+    """ "1 authority", "2 authorities", "3 schools"."""
+    if count == 1:
+        return f"1 {noun}"
+    if noun.endswith("y") and noun[-2:-1] not in "aeiou":
+        return f"{count} {noun[:-1]}ies"
+    return f"{count} {noun}" if noun.endswith("s") else f"{count} {noun}s"
+
+
+def drop_treated_throughout(panel: Panel, first_possible: int = 1) -> Panel | NotEstimable:
+    """Leave out units treated before position `first_possible`: they have no period before the reform."""
+    keep = panel.cohort >= first_possible
+    if keep.all():
+        return panel
+    if not (panel.cohort[keep] < NEVER).any():
+        return NotEstimable(
+            f"all {plural(int(panel.treated.sum()), panel.unit)} that adopt are treated throughout the window",
+            "Use a window that begins before the reform.",
+        )
+    return panel.select(keep, reason="treated throughout the window: no period before the reform")
+
+
+def all_at_once(panel: Panel) -> NotEstimable | None:
+    """The refusal when every unit adopts in the same period: no comparison exists at any time."""
+    starts = np.unique(panel.cohort)
+    if len(starts) == 1 and starts[0] < NEVER:
+        return NotEstimable(
+            f"all {plural(len(panel.units), panel.unit)} start at once",
+            "Add units that do not adopt, or adopt later, to compare with.",
+        )
+    return None
+
+
+def dots(mask: np.ndarray) -> sparse.csr_matrix:
+    """Dense K × N × T weights as a sparse K × (N·T) matrix."""
+    return sparse.csr_matrix(mask.reshape(mask.shape[0], -1))

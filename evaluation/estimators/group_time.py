@@ -1,0 +1,269 @@
+"""Group-time average effects (Callaway, Sant'Anna 2021) without covariates, and every aggregation of them.
+
+Each effect is a difference of differences of weighted means, so it is a row of weights on cells; all effects of an outcome are
+made at once as units × effects arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from evaluation.errors import NotEstimable, OptionError
+from evaluation.estimators.aggregate import aggregate_effects
+from evaluation.estimators.design import AGGREGATES, Estimator, Pieces, all_at_once, drop_treated_throughout
+from evaluation.panel import NEVER, Panel
+
+CHOICES = {
+    "control": ("never_treated", "not_yet_treated", "last_treated"),
+    "base": ("varying", "universal"),
+    "unbalanced": ("pairs", "rows", "drop"),
+    "unit_weight": (None, "first", "own"),
+}
+DEFAULTS = {"control": "never_treated", "anticipation": 0, "base": "varying", "unbalanced": "pairs", "unit_weight": None}
+
+
+@dataclass(frozen=True, eq=False)
+class Effects:
+    """Group-time effects before aggregation, K of them.
+
+    Attributes:
+        group: cohort position (K).
+        region: region code (K), -1 where all regions are pooled.
+        time: period position (K).
+        base: position of the period compared with (K).
+        estimates: K.
+        scores: N × K.
+        members: N × K booleans: treated units of the effect's group (and region).
+        entered: N × K booleans: units with a weight in the effect.
+        size: weight of each unit in group shares (N).
+    """
+
+    group: np.ndarray
+    region: np.ndarray
+    time: np.ndarray
+    base: np.ndarray
+    estimates: np.ndarray
+    scores: np.ndarray
+    members: np.ndarray
+    entered: np.ndarray
+    size: np.ndarray
+
+
+def prepare(panel: Panel, options: Mapping[str, Any]) -> Panel | NotEstimable:
+    """Leave out what has no period before or no comparison, or say why nothing is left."""
+    ahead = options["anticipation"]
+    if not isinstance(ahead, int | np.integer) or isinstance(ahead, bool) or ahead < 0:
+        raise OptionError(f"anticipation must be a whole number of periods, 0 or more, not {ahead!r}.")
+    kept = drop_treated_throughout(panel)
+    if isinstance(kept, NotEstimable):
+        return kept
+    if options["unbalanced"] == "drop":
+        complete = ~np.isnan(kept.values).any(axis=(0, 2))
+        if not complete.any():
+            return NotEstimable("no unit is observed in every period", "Use unbalanced='pairs'.")
+        kept = kept if complete.all() else kept.select(complete, reason="missing in some period")
+    if not (kept.cohort >= NEVER).any() or options["control"] == "last_treated":
+        return _without_never(kept, options)
+    return kept
+
+
+def _without_never(panel: Panel, options: Mapping[str, Any]) -> Panel | NotEstimable:
+    """Without never-treated units the last cohort compares, up to its own start, as in R's `did`."""
+    refusal = all_at_once(panel)
+    if refusal:
+        return refusal
+    if options["control"] == "never_treated":
+        return NotEstimable(
+            "every unit adopts within the window, so none is never treated",
+            "Use control='not_yet_treated', or control='last_treated'.",
+        )
+    last = int(panel.cohort[panel.cohort < NEVER].max())
+    keep = panel.cohort < NEVER
+    if options["control"] == "last_treated" and not keep.all():
+        panel = panel.select(keep, reason="never treated: control='last_treated' compares with the last cohort only")
+    if len(np.unique(panel.cohort)) < 2:
+        return NotEstimable("all units that adopt start at once", "Use control='never_treated'.")
+    before = np.arange(len(panel.periods)) < last - options["anticipation"]
+    if before.sum() < 2:
+        return NotEstimable("fewer than two periods lie before the last cohort starts", "Use a longer window.")
+    return panel.select(np.ones(len(panel.units), bool), periods=before)
+
+
+def cells_of(panel: Panel, options: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[str, ...]]:
+    """Group, time and base of every effect that the design allows, with notices of cohorts that have none."""
+    count, ahead = len(panel.periods), int(options["anticipation"])
+    universal = options["base"] == "universal"
+    found, notices = [], []
+    for group in (int(g) for g in np.unique(panel.cohort) if g < count):
+        long_base = group - ahead - 1
+        if long_base < 0:
+            notices.append(f"The cohort that starts in {panel.periods[group]} has no period before its anticipation: left out.")
+            continue
+        for time in range(0 if universal else 1, count):
+            base = long_base if universal or time >= group else time - 1
+            found.append((group, time, base))
+    table = np.array(found, dtype=int).reshape(-1, 3)
+    return table[:, 0], table[:, 1], table[:, 2], tuple(notices)
+
+
+def comparison(panel: Panel, group: np.ndarray, time: np.ndarray, base: np.ndarray, options: Mapping[str, Any]) -> np.ndarray:
+    """Units that compare, N × K."""
+    cohort = panel.cohort[:, None]
+    if options["control"] == "never_treated":
+        return np.repeat(cohort >= NEVER, len(group), axis=1)
+    if options["control"] == "last_treated":
+        return np.repeat(cohort == panel.cohort.max(), len(group), axis=1)
+    return (cohort > np.maximum(time, base) + options["anticipation"]) & (cohort != group)
+
+
+def effects(
+    panel: Panel, options: Mapping[str, Any], by_region: bool = False
+) -> tuple[Effects, sparse.csr_matrix | None, tuple[str, ...]]:
+    """Every group-time effect of one outcome, with scores; effects without both sides observed are left out, with a notice."""
+    group, time, base, notices = cells_of(panel, options)
+    region = np.full(len(group), -1)
+    members = panel.cohort[:, None] == group
+    if by_region and panel.region is not None:
+        codes = panel.clusters[panel.region][0]
+        pairs = [(k, r) for k in range(len(group)) for r in np.unique(codes[members[:, k]])]
+        pick, region = np.array(pairs, dtype=int).reshape(-1, 2).T
+        group, time, base = group[pick], time[pick], base[pick]
+        members = (panel.cohort[:, None] == group) & (codes[:, None] == region)
+    compare = comparison(panel, group, time, base, options)
+    own = options["unbalanced"] == "rows"
+    weight, size = unit_weights(panel, options)
+    estimates, scores, entered = _contrast(panel.values[0], weight, members, compare, time, base, rows=own)
+    structural = time == base
+    estimates[structural], scores[:, structural] = 0.0, 0.0
+    keep = structural | np.isfinite(estimates)
+    if not keep.all():
+        notices = (
+            *notices,
+            f"{int((~keep).sum())} group-time effects have no treated or no comparison cells observed: left out.",
+        )
+    out = Effects(
+        group[keep],
+        region[keep],
+        time[keep],
+        base[keep],
+        estimates[keep],
+        scores[:, keep],
+        members[:, keep],
+        entered[:, keep],
+        size,
+    )
+    return out, None, notices
+
+
+def unit_weights(panel: Panel, options: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Weights of cells (N × T) as the option says, and the weight of each unit in group shares (N)."""
+    given, seen = panel.weights[0], panel.weights[0] > 0
+    how = options["unit_weight"] or ("own" if options["unbalanced"] == "rows" else "first")
+    if how == "own":
+        total = np.divide(given.sum(axis=1), seen.sum(axis=1), out=np.zeros(len(given)), where=seen.any(axis=1))
+        return given, total
+    first = given[np.arange(len(given)), seen.argmax(axis=1)]
+    return np.where(seen, first[:, None], 0.0), first
+
+
+def _contrast(
+    values: np.ndarray,
+    weight: np.ndarray,
+    members: np.ndarray,
+    compare: np.ndarray,
+    time: np.ndarray,
+    base: np.ndarray,
+    rows: bool,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(mean of treated − mean of comparison) of the change from base to time, with scores (N × K)."""
+    filled = np.nan_to_num(values)
+    if rows:  # each period's mean over whoever is observed in it
+        parts = [(filled[:, time], weight[:, time], 1.0), (filled[:, base], weight[:, base], -1.0)]
+    else:  # the change of units observed in both
+        both = weight[:, time] * (weight[:, base] > 0)
+        parts = [(filled[:, time] - filled[:, base], both, 1.0)]
+    estimates, scores = np.zeros(len(time)), np.zeros(members.shape)
+    entered = np.zeros(members.shape, bool)
+    for change, cell_weight, sign in parts:
+        for side, sense in ((members, 1.0), (compare, -1.0)):
+            w = np.where(side, cell_weight, 0.0)
+            total = w.sum(axis=0)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                share = w / total
+                mean = np.where(total > 0, (share * change).sum(axis=0), np.nan)
+            estimates += sign * sense * mean
+            scores += sign * sense * np.where(side, np.nan_to_num(share) * (change - mean), 0.0)
+            entered |= w > 0
+    return estimates, scores, entered
+
+
+def cell_weights(panel: Panel, found: Effects, options: Mapping[str, Any]) -> sparse.csr_matrix:
+    """Weights of every group-time effect on cells: K × (N·T)."""
+    weight, _ = unit_weights(panel, options)
+    compare = comparison(panel, found.group, found.time, found.base, options)
+    periods, count = len(panel.periods), len(found.time)
+    rows, columns, data = [], [], []
+    for when, sign in ((found.time, 1.0), (found.base, -1.0)):
+        for side, sense in ((found.members, 1.0), (compare, -1.0)):
+            if options["unbalanced"] == "rows":
+                w = np.where(side, weight[:, when], 0.0)
+            else:
+                w = np.where(side, weight[:, found.time] * (weight[:, found.base] > 0), 0.0)
+            total = w.sum(axis=0)
+            w = np.divide(w, total, out=np.zeros_like(w), where=total > 0)
+            i, k = np.nonzero(w)
+            rows.append(k)
+            columns.append(i * periods + when[k])
+            data.append(sign * sense * w[i, k])
+    shape = (count, len(panel.units) * periods)
+    return sparse.csr_matrix((np.concatenate(data), (np.concatenate(rows), np.concatenate(columns))), shape=shape)
+
+
+def fit(panel: Panel, aggregate: str, options: Mapping[str, Any]) -> Pieces | NotEstimable:
+    """Group-time effects of one outcome, aggregated."""
+    if aggregate == "region" and panel.region is None:
+        return NotEstimable("the panel has no region", "Name the region's column in Panel.from_frame(region=...).")
+    limited = options["control"] == "last_treated" or not (panel.cohort >= NEVER).any()
+    found, _, notices = effects(panel, options, by_region=aggregate == "region")
+    if limited:
+        keep = found.group < panel.cohort[panel.cohort < NEVER].max()
+        found = _only(found, keep)
+    if not (found.time >= found.group).any():
+        return NotEstimable(
+            "no period after the reform has both treated and comparison cells", "Widen the window, or add comparison units."
+        )
+    combined = aggregate_effects(found, panel, aggregate)
+    picked = np.abs(combined.on_effects) > 0
+    return Pieces(
+        labels=combined.labels,
+        estimates=combined.estimates,
+        scores=combined.scores,
+        support=((found.members & found.entered).astype(float) @ picked.T.astype(float)) > 0,
+        used=(found.entered.astype(float) @ picked.T.astype(float)) > 0,
+        parameters=0,
+        observations=int((panel.weights[0] > 0).sum()),
+        builder=lambda: sparse.csr_matrix(sparse.csr_matrix(combined.on_effects) @ cell_weights(panel, found, options)),
+        warnings=notices,
+    )
+
+
+def _only(found: Effects, keep: np.ndarray) -> Effects:
+    return Effects(
+        found.group[keep],
+        found.region[keep],
+        found.time[keep],
+        found.base[keep],
+        found.estimates[keep],
+        found.scores[:, keep],
+        found.members[:, keep],
+        found.entered[:, keep],
+        found.size,
+    )
+
+
+GROUP_TIME = Estimator(prepare, fit, DEFAULTS, CHOICES, AGGREGATES)

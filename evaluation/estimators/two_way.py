@@ -1,0 +1,134 @@
+"""Two-way fixed effects: static and event study, by weighted least squares on cells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from evaluation.errors import NotEstimable
+from evaluation.estimators.design import Estimator, Pieces, all_at_once, dots, drop_treated_throughout
+from evaluation.panel import NEVER, Panel
+
+RANK = 1e-10  # relative size below which a direction counts as not identified
+
+
+def prepare(panel: Panel, options: Mapping[str, Any]) -> Panel | NotEstimable:
+    """Leave out units treated throughout; refuse when all start at once."""
+    kept = drop_treated_throughout(panel)
+    return kept if isinstance(kept, NotEstimable) else all_at_once(kept) or kept
+
+
+def within(columns: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, int]:
+    """Residuals of columns (N × T × P) from unit and period effects under weights (N × T).
+
+    One exact solve of the T × T normal equations left after unit means are taken out (Frisch, Waugh, Lovell): no iteration.
+    Returns the residuals and the rank of the period effects beside the unit effects.
+    """
+    total = weights.sum(axis=1)
+    share = np.divide(weights, total[:, None], out=np.zeros_like(weights), where=total[:, None] > 0)
+    centred = columns - np.einsum("nt,ntp->np", share, columns)[:, None, :]
+    normal = np.diag(weights.sum(axis=0)) - weights.T @ share
+    cross = np.einsum("nt,ntp->tp", weights, centred)
+    values, vectors = np.linalg.eigh(normal)
+    good = values > RANK * max(values.max(), np.finfo(float).tiny)
+    effects = (vectors[:, good] / values[good]) @ (vectors[:, good].T @ cross)
+    return centred - effects[None] + (share @ effects)[:, None, :], int(good.sum())
+
+
+def regressors(panel: Panel, aggregate: str, reference: int) -> tuple[np.ndarray, list[dict[str, Any]]]:
+    """Treatment columns (N × T × K) and their labels."""
+    time = np.arange(len(panel.periods))[None, :]
+    treated = panel.treated[:, None]
+    if aggregate == "overall":
+        return (treated & (time >= panel.cohort[:, None]))[:, :, None].astype(float), [{"kind": "overall"}]
+    event = np.where(treated, time - np.where(treated, panel.cohort[:, None], 0), NEVER)
+    seen = panel.weights[0] > 0
+    times = [int(e) for e in np.unique(event[treated & seen]) if e not in (reference, NEVER)]
+    columns = np.stack([event == e for e in times], axis=2).astype(float)
+    return columns, [{"event_time": e, "kind": "post" if e >= 0 else "pre"} for e in times]
+
+
+def fit(panel: Panel, aggregate: str, options: Mapping[str, Any]) -> Pieces | NotEstimable:
+    """Least squares of one outcome on unit effects, period effects and the treatment columns."""
+    weights = panel.weights[0]
+    outcome = np.nan_to_num(panel.values[0])
+    reference = int(options["reference"])
+    columns, labels = regressors(panel, aggregate, reference)
+    both, periods = within(np.concatenate([columns, outcome[:, :, None]], axis=2), weights)
+    x, y = both[:, :, :-1], both[:, :, -1]
+    weighted = x * weights[:, :, None]
+    normal = np.einsum("ntk,ntj->kj", weighted, x)
+    raw = np.einsum("nt,ntk->k", weights, columns**2)
+    if (np.linalg.eigvalsh(normal / np.sqrt(np.outer(raw, raw))).min() if (raw > 0).all() else 0.0) < RANK:
+        return _refusal(aggregate)
+    inverse = np.linalg.inv(normal)
+    estimates = inverse @ np.einsum("ntk,nt->k", weighted, y)
+    residual = y - x @ estimates
+    scores = np.einsum("ntk,nt->nk", weighted, residual) @ inverse
+    on_cells = np.einsum("kj,ntj->knt", inverse, weighted)
+    observed = (weights > 0).any(axis=1)
+    support = (panel.treated & observed)[:, None] & ((columns * (weights > 0)[:, :, None]) > 0).any(axis=1)
+    transform, labels = _with_reference(labels, reference)
+    entered = np.repeat(observed[:, None], len(labels), axis=1)
+    return Pieces(
+        labels=pd.DataFrame(labels),
+        estimates=transform @ estimates,
+        scores=scores @ transform.T,
+        support=(support.astype(float) @ (transform != 0).T) > 0,
+        used=entered & (transform != 0).any(axis=1)[None, :],
+        parameters=len(estimates) + periods + 1,
+        observations=int((weights > 0).sum()),
+        builder=lambda: dots(np.tensordot(transform, on_cells, axes=1)),
+        warnings=_warnings(panel, aggregate, on_cells),
+    )
+
+
+def _with_reference(labels: list[dict[str, Any]], reference: int) -> tuple[np.ndarray, list[dict[str, Any]]]:
+    """Add the reference row (0) and the plain average of the effects after the start."""
+    if "event_time" not in labels[0]:
+        return np.eye(len(labels)), labels
+    times = sorted([*(label["event_time"] for label in labels), reference])
+    at = {label["event_time"]: k for k, label in enumerate(labels)}
+    rows, out = [], []
+    for time in times:
+        row = np.zeros(len(labels))
+        if time != reference:
+            row[at[time]] = 1.0
+        rows.append(row)
+        out.append({"event_time": time, "kind": "reference" if time == reference else ("post" if time >= 0 else "pre")})
+    after = np.array([float(label["event_time"] >= 0) for label in labels])
+    if after.sum():
+        rows.append(after / after.sum())
+        out.append({"event_time": None, "kind": "average"})
+    return np.array(rows), out
+
+
+def _refusal(aggregate: str) -> NotEstimable:
+    if aggregate == "event_time":
+        return NotEstimable(
+            "the event study is not identified: without units that never adopt, event times and periods move together",
+            "Add units that never adopt, or ask for aggregate='overall'.",
+        )
+    return NotEstimable(
+        "treatment moves together with the unit and period effects", "Add units or periods that differ in treatment."
+    )
+
+
+def _warnings(panel: Panel, aggregate: str, on_cells: np.ndarray) -> tuple[str, ...]:
+    if aggregate != "overall":
+        return ()
+    on = (panel.cohort[:, None] <= np.arange(len(panel.periods))[None, :]) & (panel.weights[0] > 0)
+    negative = int((on_cells[0][on] < 0).sum())
+    if not negative:
+        return ()
+    total = -float(on_cells[0][on & (on_cells[0] < 0)].sum())
+    return (
+        f"{negative} of {int(on.sum())} treated cells carry a negative weight ({total:.3f} in all): "
+        "where effects differ, this number can have the wrong sign. Prefer group_time.",
+    )
+
+
+TWO_WAY = Estimator(prepare, fit, {"reference": -1}, {}, ("overall", "event_time"))

@@ -1,0 +1,267 @@
+"""The panel: outcomes × units × periods as arrays, built from cells, with every bad input refused by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+
+from evaluation import checks
+from evaluation.cells import Cells
+from evaluation.errors import PanelError
+
+NEVER = checks.NEVER
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """Who is observed when, and who is treated from when.
+
+    Attributes:
+        unit: name of the unit column.
+        period: name of the period column.
+        units: N labels, sorted.
+        periods: T labels, in order.
+        outcomes: names of the O outcomes.
+        values: outcomes, O × N × T, NaN where missing.
+        weights: weights of cells, O × N × T, 1 where unweighted, 0 where the cell is missing.
+        cohort: position of each unit's first treated period (N); `NEVER` where never treated within the window.
+        clusters: name → (codes (N), labels); always has the unit itself.
+        region: name of the cluster that is the region, or None.
+        default_cluster: the cluster that errors take when none is named.
+        weighted: whether weights were given.
+        dropped: (unit, reason) for units left out.
+        notices: what was done to the input, in plain words.
+    """
+
+    unit: str
+    period: str
+    units: tuple[Any, ...]
+    periods: tuple[Any, ...]
+    outcomes: tuple[str, ...]
+    values: np.ndarray
+    weights: np.ndarray
+    cohort: np.ndarray
+    clusters: Mapping[str, tuple[np.ndarray, tuple[Any, ...]]]
+    region: str | None = None
+    default_cluster: str = ""
+    weighted: bool = False
+    dropped: tuple[tuple[Any, str], ...] = ()
+    notices: tuple[str, ...] = field(default=())
+
+    @classmethod
+    def from_frame(
+        cls,
+        frame: Any,
+        unit: str,
+        period: str,
+        first_treated: str,
+        outcome: str | Sequence[str],
+        weight: str | None = None,
+        cluster: str | Sequence[str] | None = None,
+        covariates: Sequence[str] = (),
+        region: str | None = None,
+        periods: Sequence[Any] | None = None,
+    ) -> Panel:
+        """Build a panel from one row for each unit and period.
+
+        Args:
+            frame: pandas, Polars or DuckDB frame.
+            unit: column of the unit.
+            period: column of the period (integers or strings).
+            first_treated: column with the label of the first treated period; 0 or missing means never treated.
+            outcome: one or more numeric columns; missing values are missing cells.
+            weight: numeric column of weights, not negative.
+            cluster: columns to cluster by, constant within a unit; the first is the default (else the unit itself).
+            covariates: columns that must exist and be numeric; no estimator uses them yet.
+            region: column of the region; default the cluster called "region", if there is one.
+            periods: the order of periods; default sorted. Rows of other periods are left out, with a notice.
+
+        Raises:
+            PanelError: anything that cannot be used, with what, where and what to do.
+        """
+        outcomes = (outcome,) if isinstance(outcome, str) else tuple(outcome)
+        named = (cluster,) if isinstance(cluster, str) else tuple(cluster or ())
+        attributes = [name for name in dict.fromkeys([*named, *([region] if region else [])]) if name != unit]
+        rows = _rows(frame, [unit, period, first_treated, *outcomes, *attributes, *covariates, *([weight] if weight else [])])
+        checks.check_numeric(rows, [*outcomes, *covariates, *([weight] if weight else [])])
+        checks.check_keys(rows, unit, period)
+        checks.check_duplicates(rows, unit, period)
+        rows, order, notices = checks.order_periods(rows, period, periods)
+        cells = Cells.from_rows(rows, unit, period, values=[*outcomes, *([weight] if weight else [])])
+        treatment = checks.one_row_each(rows, unit, first_treated, attributes)
+        measures: dict[str, tuple[str, str | None, float]] = {name: (name, None, 1.0) for name in outcomes}
+        return _assemble(cells, treatment, measures, first_treated, weight, named, region, order, notices)
+
+    @classmethod
+    def from_cells(
+        cls,
+        cells: Cells,
+        *,
+        treatment: Any,
+        outcome: Mapping[str, tuple[str, str | None, float]],
+        first_treated: str = "first_treated",
+        weight: str | None = None,
+        cluster: str | Sequence[str] | None = None,
+        region: str | None = None,
+        periods: Sequence[Any] | None = None,
+    ) -> Panel:
+        """Build a panel from cells.
+
+        Args:
+            cells: sums by unit, period (and strata, which are added up).
+            treatment: frame with the unit, `first_treated` and the cluster columns, one row for each unit.
+            outcome: name → (numerator, denominator, scale): scale × sum / sum; denominator None: the mean of the numerator.
+            first_treated: column of `treatment` with the first treated period; 0 or missing means never treated.
+            weight: None, or "denominator" (each outcome's own), or the name of a summed column.
+            cluster: columns of `treatment` to cluster by; the first is the default (else the unit itself).
+            region: column of `treatment` that is the region; default the cluster called "region".
+            periods: the order of periods; default sorted.
+
+        Raises:
+            PanelError: anything that cannot be used, with what, where and what to do.
+        """
+        named = (cluster,) if isinstance(cluster, str) else tuple(cluster or ())
+        attributes = [name for name in dict.fromkeys([*named, *([region] if region else [])]) if name != cells.unit]
+        who = _rows(treatment, [cells.unit, first_treated, *attributes])
+        checks.check_units_known(cells.frame[cells.unit], who[cells.unit], cells.unit)
+        who = checks.one_row_each(who[who[cells.unit].isin(cells.frame[cells.unit])], cells.unit, first_treated, attributes)
+        rows, order, notices = checks.order_periods(cells.frame, cells.period, periods)
+        who = who[who.index.isin(rows[cells.unit])]
+        kept = Cells(rows, cells.unit, cells.period, cells.values, cells.weight, cells.strata)
+        return _assemble(kept, who, outcome, first_treated, weight, named, region, order, notices)
+
+    @property
+    def treated(self) -> np.ndarray:
+        """Whether each unit is treated within the window (N)."""
+        return self.cohort < NEVER
+
+    def select(self, keep: np.ndarray, reason: str = "", periods: np.ndarray | None = None) -> Panel:
+        """The panel of the units where `keep` (N, bool) and of the first periods where `periods` (T, bool) holds."""
+        when = np.ones(len(self.periods), bool) if periods is None else periods
+        clusters = {}
+        for name, (codes, labels) in self.clusters.items():
+            used, again = np.unique(codes[keep], return_inverse=True)
+            clusters[name] = (again, tuple(labels[code] for code in used))
+        gone = tuple((self.units[i], reason) for i in np.flatnonzero(~keep)) if reason else ()
+        cohort = self.cohort[keep]
+        return replace(
+            self,
+            units=tuple(u for u, k in zip(self.units, keep, strict=True) if k),
+            periods=tuple(p for p, k in zip(self.periods, when, strict=True) if k),
+            values=self.values[:, keep][:, :, when],
+            weights=self.weights[:, keep][:, :, when],
+            cohort=cohort,
+            clusters=clusters,
+            dropped=self.dropped + gone,
+        )
+
+    def outcome(self, name: str) -> Panel:
+        """The panel of one outcome."""
+        if name not in self.outcomes:
+            raise PanelError(f"There is no outcome {name!r} in the panel. It has: {', '.join(self.outcomes)}.")
+        at = self.outcomes.index(name)
+        return replace(self, outcomes=(name,), values=self.values[at : at + 1], weights=self.weights[at : at + 1])
+
+    def cluster_codes(self, name: str | None = None) -> tuple[str, np.ndarray]:
+        """Name and codes (N) of a cluster; None means the default. Unknown names raise `PanelError`."""
+        name = name or self.default_cluster
+        if name not in self.clusters:
+            raise PanelError(
+                f"There is no cluster {name!r} in the panel. It has: {', '.join(self.clusters)}. Name it in cluster=."
+            )
+        return name, self.clusters[name][0]
+
+
+def _rows(frame: Any, columns: Sequence[str]) -> pd.DataFrame:
+    names = list(dict.fromkeys(columns))
+    native = nw.from_native(frame).lazy()
+    known = native.collect_schema().names()
+    for name in names:
+        if name not in known:
+            raise PanelError(f"There is no column {name!r}. The columns are: {', '.join(known)}.")
+    chosen = native.select(*names)
+    table = nw.to_native(chosen.collect("pandas"))
+    if table.empty:
+        raise PanelError("The frame has no rows. Check the filter that made it.")
+    return table.reset_index(drop=True)
+
+
+def _assemble(
+    cells: Cells,
+    treatment: pd.DataFrame,
+    measures: Mapping[str, tuple[str, str | None, float]],
+    first_treated: str,
+    weight: str | None,
+    named: Sequence[str],
+    region: str | None,
+    order: tuple[Any, ...],
+    notices: list[str],
+) -> Panel:
+    units = tuple(treatment.index)
+    frame = cells.frame
+    row = pd.Index(units).get_indexer(pd.Index(frame[cells.unit]))
+    column = pd.Index(list(order)).get_indexer(pd.Index(frame[cells.period]))
+    shape = (len(units), len(order))
+    values, weights = np.full((len(measures), *shape), np.nan), np.ones((len(measures), *shape))
+    for at, (numerator, denominator, scale) in enumerate(measures.values()):
+        top, complete = _sum(cells, numerator, row, column, shape)
+        bottom, complete_too = _sum(cells, denominator, row, column, shape, count_of=numerator)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = scale * top / bottom
+        values[at] = np.where(complete & complete_too & (bottom != 0), ratio, np.nan)
+        if weight == "denominator":
+            weights[at] = bottom
+        elif weight is not None:
+            weights[at], known = _sum(cells, weight, row, column, shape)
+            weights[at][~known] = np.nan
+    checks.check_values(values, tuple(measures), units, order)
+    weights = checks.check_weights(weights, values, units, order, weight, notices)
+    values = np.where(weights > 0, values, np.nan)
+    cohort = checks.cohort_positions(treatment[first_treated], order, notices)
+    checks.check_some_treated(cohort, first_treated)
+    clusters = {cells.unit: (np.arange(len(units)), units)}
+    for name in [*named, *([region] if region else [])]:
+        if name != cells.unit:
+            clusters[name] = checks.codes(treatment[name])
+    if region is None and "region" in clusters:
+        region = "region"
+    default = named[0] if named else cells.unit
+    return Panel(
+        unit=cells.unit,
+        period=cells.period,
+        units=units,
+        periods=order,
+        outcomes=tuple(measures),
+        values=values,
+        weights=np.where(np.isnan(values), 0.0, weights),
+        cohort=cohort,
+        clusters=clusters,
+        region=region,
+        default_cluster=default,
+        weighted=weight is not None,
+        notices=tuple(notices),
+    )
+
+
+def _sum(
+    cells: Cells, name: str | None, row: np.ndarray, column: np.ndarray, shape: tuple[int, int], count_of: str | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sum over strata of one value in each cell, and whether every stratum had it in all its rows that count."""
+    source = name or count_of
+    if source not in cells.values:
+        raise PanelError(f"The cells have no sums of {source!r}. They have: {', '.join(cells.values)}.")
+    amount = cells.frame[f"sum__{name}" if name else f"n__{source}"].to_numpy(float)
+    present = cells.frame[f"n__{source}"].to_numpy(float)
+    whole = present > 0
+    if name and count_of:  # a ratio of sums over different rows is no ratio: such a cell is missing
+        whole &= present == cells.frame[f"n__{count_of}"].to_numpy(float)
+    total, seen, complete = np.zeros(shape), np.zeros(shape, bool), np.ones(shape, bool)
+    np.add.at(total, (row, column), np.nan_to_num(amount, posinf=np.inf, neginf=-np.inf))
+    seen[row, column] = True
+    np.logical_and.at(complete, (row, column), whole)
+    return total, seen & complete

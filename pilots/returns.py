@@ -1,0 +1,328 @@
+"""A region's returns: check, submit, sign off, and look them up. Each task checks who may do it."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from data_contracts import Context, ContractError, Finding, Report, contracts, load_contract
+from pilots.access import LEAD, Actor, check_actor_can
+from pilots.catalogue import reforms
+from pilots.errors import UserError
+from pilots.periods import PeriodError, parse
+from pilots.places import authorities, regions
+from pilots.receipts import Receipt
+from pilots.storage import Store
+from pilots.storage.base import now
+from pilots.storage.blobs import kept_bytes
+from pilots.storage.checks import stored_check, stored_checks, stored_findings
+from pilots.storage.submissions import (
+    SIGNED_OFF,
+    add_state,
+    latest_submission,
+    stored_rows,
+    stored_submission,
+    stored_submissions,
+)
+from pilots.typed_rows import as_frame
+from pilots.uploads import ReturnNotAccepted, Target, examine, receive, repeated, submit
+
+REGISTER = "reform_register"
+CHECK_PREFIX = "CHECK-"
+
+__all__ = [
+    "Receipt",
+    "ReturnNotAccepted",
+    "check_return",
+    "checks",
+    "collections",
+    "findings",
+    "original_file",
+    "sign_off_return",
+    "submission",
+    "submission_rows",
+    "submissions",
+    "submit_return",
+]
+
+
+def collections() -> list[str]:
+    """The collections that regions answer: every contract but the reform register, which is for the whole country."""
+    return [name for name in contracts() if name != REGISTER]
+
+
+def _target(collection: str, region: str, period: str) -> Target:
+    """The return that is meant.
+
+    Raises:
+        UserError: there is no such collection, region or period.
+    """
+    if collection not in collections():
+        raise UserError(f"There is no return “{collection}”. The returns are: {', '.join(collections())}.")
+    names = regions()
+    if region not in set(names["region"]):
+        known = ", ".join(f"{code} ({name})" for code, name in zip(names["region"], names["name"], strict=True))
+        raise UserError(f"There is no region “{region}”. The regions are: {known}.")
+    try:
+        contract, when = load_contract(collection), parse(period)
+    except (ContractError, PeriodError) as error:
+        raise UserError(str(error)) from error
+    if when.kind != contract.period_kind:
+        example = {"term": "2023/24 autumn", "academic year": "2023/24", "financial year": "2023-24"}.get(
+            contract.period_kind, "2024"
+        )
+        raise UserError(
+            f"“{period}” is a {when.kind}; {collection} is asked for each {contract.period_kind}. Write it like {example}."
+        )
+    return Target(contract, region, str(when))
+
+
+def _latest(store: Store, target: Target) -> dict[str, Any] | None:
+    with store.read() as connection:
+        return latest_submission(connection, *target.key)
+
+
+def _previous(store: Store, target: Target) -> pd.DataFrame | None:
+    """Typed rows of the region's return for the last period before this one; None where there is none."""
+    with store.read() as connection:
+        earlier = [
+            one
+            for one in stored_submissions(connection, collection=target.collection, region=target.region)
+            if one["status"] != "superseded" and parse(one["period"]) < parse(target.period)
+        ]
+        if not earlier:
+            return None
+        last = max(earlier, key=lambda one: (parse(one["period"]).start, one["version"]))
+        rows = stored_rows(connection, [last["id"]])[last["id"]]
+    return as_frame(load_contract(target.collection, last["contract_version"]), rows)
+
+
+def _context(store: Store, target: Target) -> Context:
+    known = tuple(reform.id for reform in reforms())
+    previous = _previous(store, target)
+    return Context(target.region, target.period, authorities(), previous, known_reforms=known, today=now().date())
+
+
+def _told_of_repeat(report: Report, latest: dict[str, Any] | None) -> Report:
+    """The report, with a note where the newest version of the return is this very file."""
+    if latest is None or latest["sha256"] != report.sha256:
+        return report
+    when = f"{latest['submitted_at']:%d %B %Y at %H:%M %Z}"
+    message = f"This very file was submitted on {when} as {latest['reference']}."
+    note = Finding("history.same_file", "note", message, "There is nothing to do, unless you meant to send another file.")
+    return dataclasses.replace(report, findings=(*report.findings, note))
+
+
+def check_return(store: Store, actor: Actor, collection: str, region: str, period: str, filename: str, content: bytes) -> Report:
+    """Check a file without submitting it. The bytes and the findings are kept.
+
+    Args:
+        store: where to.
+        actor: a lead of the region, or an administrator.
+        collection: what is asked for, for example `ehcp_process`.
+        region: code of the region (E12…).
+        period: as the collection has it, for example `2023/24 autumn`.
+        filename: name of the file.
+        content: its bytes.
+
+    Raises:
+        NotAllowed: the actor may not.
+        UserError: there is no such collection, region or period. What is wrong in the file is in the report.
+    """
+    check_actor_can(actor, "check_return", region)
+    target = _target(collection, region, period)
+    upload = receive(store, actor, "check_return", target, filename, content)
+    report = examine(store, actor, "check_return", target, upload, _context(store, target))
+    return _told_of_repeat(report, _latest(store, target))
+
+
+def submit_return(
+    store: Store,
+    actor: Actor,
+    collection: str,
+    region: str,
+    period: str,
+    filename: str,
+    content: bytes,
+    explanations: Mapping[str, str] | None = None,
+    reason: str | None = None,
+) -> Receipt:
+    """Check a file and submit it as the next version of the return. Nothing is ever overwritten.
+
+    Args:
+        store: where to.
+        actor: a lead of the region, or an administrator.
+        collection: what is asked for.
+        region: code of the region (E12…).
+        period: as the collection has it.
+        filename: name of the file.
+        content: its bytes.
+        explanations: explanation by `Finding.key`, or by rule for all findings of a rule.
+        reason: why the return is sent again; needed from the second version on.
+
+    Returns:
+        The receipt. Where the newest version is this very file, its receipt with `repeated` set: a retry does no harm.
+
+    Raises:
+        NotAllowed: the actor may not.
+        UserError: there is no such collection, region or period.
+        ReturnNotAccepted: errors, queries without explanation, no reason for a new version, or someone else was first.
+    """
+    check_actor_can(actor, "submit_return", region)
+    target = _target(collection, region, period)
+    upload = receive(store, actor, "submit_return", target, filename, content)
+    latest = _latest(store, target)
+    again = repeated(store, actor, "submit_return", target, upload, latest)
+    if again is not None:
+        return again
+    report = examine(store, actor, "submit_return", target, upload, _context(store, target))
+    return submit(store, actor, "submit_return", target, upload, report, latest, explanations or {}, reason)
+
+
+def sign_off_return(store: Store, actor: Actor, reference: str) -> Receipt:
+    """Sign off the newest version of a return, so that releases take it. Signing twice does no harm.
+
+    Args:
+        store: where.
+        actor: a lead of the region, or an administrator.
+        reference: of the submission.
+
+    Raises:
+        NotAllowed: the actor may not.
+        UserError: there is no such submission, or a later version has taken its place.
+    """
+    region = _submission(store, reference)["region"]
+    check_actor_can(actor, "sign_off_return", region)
+    detail: dict[str, Any] = {}
+    with store.write(actor, "sign_off_return", reference, detail) as connection:
+        row = stored_submission(connection, reference) or {}
+        if row["status"] == "superseded":
+            latest = latest_submission(connection, row["collection"], row["region"], row["period"]) or {}
+            raise UserError(
+                f"{reference} cannot be signed off: {latest['reference']} has taken its place. Look at that one and sign it off."
+            )
+        detail |= {"sha256": row["sha256"], "rows_digest": row["rows_digest"]}
+        detail["repeated"] = not add_state(connection, row["id"], SIGNED_OFF, actor.subject)
+        signed = stored_submission(connection, reference) or {}
+    return Receipt.from_row(signed, repeated=False)
+
+
+def _submission(store: Store, reference: str) -> dict[str, Any]:
+    with store.read() as connection:
+        row = stored_submission(connection, reference)
+    if row is None:
+        raise UserError(f"There is no submission “{reference}”. Look up its reference in the list of submissions.")
+    return row
+
+
+def _own_regions(actor: Actor, region: str | None) -> list[str] | None:
+    """The regions that the actor may read; None for all."""
+    check_actor_can(actor, "read_returns", region)
+    return list(actor.regions) if actor.role == LEAD else None
+
+
+def submissions(
+    store: Store, actor: Actor, collection: str | None = None, region: str | None = None, period: str | None = None
+) -> list[Receipt]:
+    """Submissions, newest first; a lead sees those of the lead's regions.
+
+    Raises:
+        NotAllowed: the actor may not read returns, or not those of this region.
+    """
+    own = _own_regions(actor, region)
+    with store.read() as connection:
+        rows = stored_submissions(connection, own, collection=collection, region=region, period=period)
+    return [Receipt.from_row(row) for row in rows]
+
+
+def submission(store: Store, actor: Actor, reference: str) -> Receipt:
+    """One submission.
+
+    Raises:
+        NotAllowed: the actor may not read it.
+        UserError: there is no such submission.
+    """
+    row = _submission(store, reference)
+    check_actor_can(actor, "read_returns", row["region"])
+    return Receipt.from_row(row)
+
+
+def submission_rows(store: Store, actor: Actor, reference: str) -> pd.DataFrame:
+    """The typed rows of a submission: `row` (number in the file), then the contract's columns.
+
+    Raises:
+        NotAllowed: the actor may not read it.
+        UserError: there is no such submission.
+    """
+    row = _submission(store, reference)
+    check_actor_can(actor, "read_returns", row["region"])
+    with store.read() as connection:
+        rows = stored_rows(connection, [row["id"]])[row["id"]]
+    return as_frame(load_contract(row["collection"], row["contract_version"]), rows)
+
+
+def original_file(store: Store, actor: Actor, reference: str) -> tuple[str, bytes]:
+    """Name and bytes of a submission's file, as they came.
+
+    Raises:
+        NotAllowed: the actor may not read it.
+        UserError: there is no such submission.
+    """
+    row = _submission(store, reference)
+    check_actor_can(actor, "read_returns", row["region"])
+    with store.read() as connection:
+        content = kept_bytes(connection, row["sha256"])
+    if content is None:
+        raise RuntimeError(f"the bytes of {reference} are not in the store")
+    return row["filename"], content
+
+
+def checks(
+    store: Store, actor: Actor, collection: str | None = None, region: str | None = None, period: str | None = None
+) -> list[dict[str, Any]]:
+    """Every file that came, newest first, submitted or not: reference, filename, sha256, state, counts of findings, received_at.
+
+    Raises:
+        NotAllowed: the actor may not read returns, or not those of this region.
+    """
+    own = _own_regions(actor, region)
+    with store.read() as connection:
+        rows = stored_checks(connection, own, collection=collection, region=region, period=period)
+    return [{"reference": f"{CHECK_PREFIX}{row['id']:06d}", **row} for row in rows]
+
+
+def findings(store: Store, actor: Actor, reference: str) -> list[dict[str, Any]]:
+    """What the check of a submission, or of a file that was only checked, found.
+
+    Args:
+        store: where.
+        actor: who wants to read.
+        reference: of a submission, or of a check (`CHECK-…`).
+
+    Returns:
+        One mapping a finding: rule, severity, message, fix, sheet, row, cell, column, value, key, explanation.
+
+    Raises:
+        NotAllowed: the actor may not read it.
+        UserError: there is no such submission or check.
+    """
+    number, region, explanations = _checked(store, reference)
+    check_actor_can(actor, "read_returns", region)
+    with store.read() as connection:
+        found = stored_findings(connection, number)
+    for finding in found:
+        finding["explanation"] = explanations.get(finding["key"]) or explanations.get(finding["rule"])
+    return found
+
+
+def _checked(store: Store, reference: str) -> tuple[int, str, dict[str, str]]:
+    digits = reference.removeprefix(CHECK_PREFIX)
+    if not reference.startswith(CHECK_PREFIX) or not digits.isdecimal():
+        row = _submission(store, reference)
+        return row["check_id"], row["region"], row["explanations"]
+    with store.read() as connection:
+        check = stored_check(connection, int(digits))
+    if check is None:
+        raise UserError(f"There is no check “{reference}”. Look up its reference in the list of checks.")
+    return check["id"], check["region"], {}

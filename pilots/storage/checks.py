@@ -1,0 +1,110 @@
+"""Checks of uploaded files: what came, what became of the check, and every finding, of failed checks too."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, Column, Connection, ForeignKey, Index, Integer, String, Table, Text, insert, select, update
+
+from pilots.storage.base import METADATA, Moment, now
+
+RECEIVED = "could not finish checking"  # stays so when the check dies half-way: the bytes are there, nothing else is
+CHECKED = "checked"
+REPEATED = "the same file again"
+
+CHECKS = Table(
+    "checks",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("sha256", String(64), ForeignKey("blobs.sha256"), nullable=False),
+    Column("filename", String(300), nullable=False),
+    Column("collection", String(80), nullable=False),
+    Column("region", String(9), nullable=False),
+    Column("period", String(20), nullable=False),
+    Column("received_at", Moment, nullable=False),
+    Column("received_by", String(200), nullable=False),
+    Column("state", String(40), nullable=False),
+    Column("checked_at", Moment),
+    Column("contract_version", String(20)),
+    Column("errors", Integer),
+    Column("queries", Integer),
+    Column("notes", Integer),
+    Column("report", JSON),
+    Index(None, "collection", "region", "period"),
+)
+
+FINDINGS = Table(
+    "findings",
+    METADATA,
+    Column("check_id", Integer, ForeignKey("checks.id"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("rule", String(120), nullable=False),
+    Column("severity", String(10), nullable=False),
+    Column("message", Text, nullable=False),
+    Column("fix", Text, nullable=False),
+    Column("sheet", Text),
+    Column("row", Integer),
+    Column("cell", String(20)),
+    Column("column", Text),
+    Column("value", Text),
+    Column("key", Text, nullable=False),
+)
+
+
+def add_check(connection: Connection, *, received_by: str, **facts: Any) -> tuple[int, datetime]:
+    """Note that a file has come: sha256, filename, collection, region, period. Gives the check's number and the moment of receipt."""
+    at = now()
+    made = connection.execute(insert(CHECKS).values(received_at=at, received_by=received_by, state=RECEIVED, **facts))
+    (number,) = made.inserted_primary_key or (None,)
+    return int(number), at  # type: ignore[arg-type]
+
+
+def finish_check(
+    connection: Connection, number: int, *, contract_version: str, report: dict[str, Any], findings: Sequence[dict[str, Any]]
+) -> None:
+    """Store what a check found.
+
+    Args:
+        connection: inside a writing transaction.
+        number: of the check.
+        contract_version: the version of the contract it was checked against.
+        report: the report as plain JSON, without findings.
+        findings: one mapping a finding: the columns of `findings` but for check_id and position.
+    """
+    counts = {name: sum(finding["severity"] == one for finding in findings) for name, one in _SEVERITIES.items()}
+    values = {"state": CHECKED, "checked_at": now(), "contract_version": contract_version, "report": report, **counts}
+    connection.execute(update(CHECKS).where(CHECKS.c.id == number).values(**values))
+    if findings:
+        connection.execute(insert(FINDINGS), [{"check_id": number, "position": at, **one} for at, one in enumerate(findings)])
+
+
+def mark_repeated(connection: Connection, number: int) -> None:
+    """Note that the file is the one that was submitted already, so that it was not checked again."""
+    connection.execute(update(CHECKS).where(CHECKS.c.id == number).values(state=REPEATED, checked_at=now()))
+
+
+_SEVERITIES = {"errors": "error", "queries": "query", "notes": "note"}
+
+
+def stored_checks(connection: Connection, regions: Sequence[str] | None = None, **equal: str | None) -> list[dict[str, Any]]:
+    """Checks, newest first, of these regions (None: all); `collection=`, `region=`, `period=` narrow further."""
+    query = select(CHECKS).order_by(CHECKS.c.id.desc())
+    if regions is not None:
+        query = query.where(CHECKS.c.region.in_(list(regions)))
+    for name, value in equal.items():
+        if value is not None:
+            query = query.where(CHECKS.c[name] == value)
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def stored_check(connection: Connection, number: int) -> dict[str, Any] | None:
+    """One check, or None."""
+    row = connection.execute(select(CHECKS).where(CHECKS.c.id == number)).mappings().first()
+    return None if row is None else dict(row)
+
+
+def stored_findings(connection: Connection, number: int) -> list[dict[str, Any]]:
+    """The findings of a check in their order."""
+    columns = [column for column in FINDINGS.c if column.name not in ("check_id", "position")]
+    query = select(*columns).where(FINDINGS.c.check_id == number).order_by(FINDINGS.c.position)
+    return [dict(row) for row in connection.execute(query).mappings()]

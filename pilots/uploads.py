@@ -1,0 +1,213 @@
+"""From a file to stored findings and a submission: the way that returns and the reform register have in common.
+
+Bytes are kept in a transaction of their own before anything reads them; findings in another, of failed checks too; the submission in a third.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from data_contracts import Context, Contract, Report, check
+from data_contracts.reading import safe_name
+from pilots.access import Actor
+from pilots.errors import UserError
+from pilots.receipts import Receipt
+from pilots.storage import Store
+from pilots.storage.blobs import keep_bytes
+from pilots.storage.checks import add_check, finish_check, mark_repeated
+from pilots.storage.submissions import SIGNED_OFF, VersionTaken, add_state, add_submission, latest_submission, stored_submission
+from pilots.typed_rows import as_json, digest
+
+
+class ReturnNotAccepted(UserError):
+    """A file that was received and checked, but not submitted.
+
+    Attributes:
+        report: the check's report, or None where it did not come to a check.
+        problems: what stands in the way, one sentence each.
+    """
+
+    def __init__(self, problems: list[str], report: Report | None = None) -> None:
+        super().__init__(" ".join(["The return was not submitted.", *problems]))
+        self.problems = problems
+        self.report = report
+
+
+@dataclass(frozen=True)
+class Target:
+    """The return that a file is meant for: contract, region code, period (blank where the collection has none)."""
+
+    contract: Contract
+    region: str
+    period: str
+
+    @property
+    def collection(self) -> str:
+        """Name of the collection."""
+        return self.contract.name
+
+    @property
+    def name(self) -> str:
+        """The part of a reference before the version."""
+        text = "-".join(part for part in (self.collection, self.region, self.period) if part)
+        return "".join(letter if letter.isalnum() else "-" for letter in text).upper()
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Collection, region, period."""
+        return self.collection, self.region, self.period
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file that was received: the check's number, digest, name made safe to show, moment of receipt, bytes."""
+
+    number: int
+    sha256: str
+    filename: str
+    received_at: datetime
+    content: bytes
+
+
+def receive(store: Store, actor: Actor, action: str, target: Target, filename: str, content: bytes) -> Upload:
+    """Keep the bytes, before anything looks into them."""
+    name = safe_name(filename)
+    detail: dict[str, Any] = {"step": "received", "filename": name, "size": len(content)}
+    with store.write(actor, action, target.name, detail) as connection:
+        sha256 = keep_bytes(connection, content)
+        facts = {"collection": target.collection, "region": target.region, "period": target.period, "filename": name}
+        number, at = add_check(connection, received_by=actor.subject, sha256=sha256, **facts)
+        detail |= {"sha256": sha256, "check": number}
+    return Upload(number, sha256, name, at, content)
+
+
+def examine(store: Store, actor: Actor, action: str, target: Target, upload: Upload, context: Context) -> Report:
+    """Check the file and store what was found. A check that dies leaves the bytes and the words "could not finish checking"."""
+    report = check(target.contract, upload.filename, upload.content, context)
+    plain = report.to_dict()
+    findings = plain.pop("findings")
+    counts = {"errors": len(report.errors), "queries": len(report.queries), "notes": len(report.notes)}
+    detail = {"step": "checked", "check": upload.number, "sha256": upload.sha256, "contract_version": report.version, **counts}
+    with store.write(actor, action, target.name, detail) as connection:
+        finish_check(connection, upload.number, contract_version=report.version, report=plain, findings=findings)
+    return report
+
+
+def repeated(
+    store: Store, actor: Actor, action: str, target: Target, upload: Upload, latest: dict[str, Any] | None
+) -> Receipt | None:
+    """The receipt given before, where the newest version is this very file under this very contract; None otherwise."""
+    if latest is None or (latest["sha256"], latest["contract_version"]) != (upload.sha256, target.contract.version):
+        return None
+    detail = {"step": "the same file again", "reference": latest["reference"], "check": upload.number}
+    with store.write(actor, action, target.name, detail) as connection:
+        mark_repeated(connection, upload.number)
+    return Receipt.from_row(latest, repeated=True)
+
+
+def unexplained(report: Report, explanations: Mapping[str, str]) -> list[str]:
+    """Keys of the queries that have no explanation, by their key or by their rule."""
+    given = {key for key, text in explanations.items() if text.strip()}
+    return [finding.key for finding in report.queries if finding.key not in given and finding.rule not in given]
+
+
+def _problems(report: Report, explanations: Mapping[str, str], latest: dict[str, Any] | None, reason: str | None) -> list[str]:
+    if report.errors:
+        count = "is 1 error. Put it right" if len(report.errors) == 1 else f"are {len(report.errors):,} errors. Put them right"
+        return [f"There {count} and send the file again."]
+    problems = []
+    missing = unexplained(report, explanations)
+    if missing:
+        shown = ", ".join(missing[:5]) + (", …" if len(missing) > 5 else "")
+        problems.append(f"Explain each query, or put it right. Without explanation: {shown}.")
+        known = {finding.key for finding in report.queries} | {finding.rule for finding in report.queries}
+        stray = sorted(set(explanations) - known)
+        if stray:
+            problems.append(f"These explanations fit no query of the file: {', '.join(stray)}.")
+    if latest is not None and not (reason or "").strip():
+        when = f"{latest['submitted_at']:%d %B %Y at %H:%M %Z}"
+        problems.append(
+            f"{latest['submitted_by']} submitted this return on {when} ({latest['reference']}). To send a new version, say why: give a reason."
+        )
+    return problems
+
+
+def submit(
+    store: Store,
+    actor: Actor,
+    action: str,
+    target: Target,
+    upload: Upload,
+    report: Report,
+    latest: dict[str, Any] | None,
+    explanations: Mapping[str, str],
+    reason: str | None,
+    sign_off: bool = False,
+) -> Receipt:
+    """Store a checked file as the next version of its return; the database decides which of several at once comes first.
+
+    Args:
+        store: where to.
+        actor: who submits; permission is checked by the task.
+        action: the task's name in `ACTIONS`.
+        target: the return.
+        upload: the file as received.
+        report: its check.
+        latest: the newest version before the check, or None.
+        explanations: explanation by key of finding, or by rule.
+        reason: why there is a new version.
+        sign_off: sign it off in the same transaction.
+
+    Raises:
+        ReturnNotAccepted: errors, queries without explanation, no reason, or someone else was first.
+    """
+    problems = _problems(report, explanations, latest, reason)
+    if problems or report.rows is None:
+        raise ReturnNotAccepted(problems, report)
+    rows = as_json(report.rows)
+    version = 1 if latest is None else latest["version"] + 1
+    reference = f"{target.name}-v{version}"
+    facts = {
+        "reference": reference,
+        "collection": target.collection,
+        "region": target.region,
+        "period": target.period,
+        "version": version,
+        "contract_version": report.version,
+        "check_id": upload.number,
+        "sha256": upload.sha256,
+        "filename": upload.filename,
+        "rows_digest": digest(rows),
+        "reason": (reason or "").strip() or None,
+        "explanations": {key: text.strip() for key, text in sorted(explanations.items()) if text.strip()},
+        "supersedes": None if latest is None else latest["reference"],
+        "received_at": upload.received_at,
+        "submitted_by": actor.subject,
+    }
+    detail = {"step": "submitted", "sha256": upload.sha256, "rows": len(rows), "rows_digest": facts["rows_digest"]}
+    try:
+        with store.write(actor, action, reference, detail) as connection:
+            number = add_submission(connection, rows, **facts)
+            if sign_off:
+                add_state(connection, number, SIGNED_OFF, actor.subject)
+            stored = stored_submission(connection, reference)
+    except VersionTaken:
+        return _someone_was_first(store, target, upload, report)
+    if stored is None:
+        raise RuntimeError(f"{reference} was stored but cannot be read back")
+    return Receipt.from_row(stored)
+
+
+def _someone_was_first(store: Store, target: Target, upload: Upload, report: Report) -> Receipt:
+    with store.read() as connection:
+        first = latest_submission(connection, *target.key)
+    if first is not None and first["sha256"] == upload.sha256:
+        return Receipt.from_row(first, repeated=True)
+    who = (
+        "Someone else"
+        if first is None
+        else f"{first['submitted_by']} ({first['reference']}, {first['submitted_at']:%H:%M:%S %Z})"
+    )
+    problem = f"While this file was being checked, {who} submitted a version of the same return. Look at it; if yours is the right one, send it again with a reason."
+    raise ReturnNotAccepted([problem], report)
