@@ -36,7 +36,10 @@ class Picture:
 
 @dataclass(frozen=True)
 class Mark:
-    """One estimate to draw: its label, place on the axis, interval and, where it is known, the truth."""
+    """One estimate to draw: its label, place on the axis, interval and, where it is known, the truth.
+
+    `strong` marks the row of all together; `reference` the period that the others are measured against, zero by definition.
+    """
 
     label: str
     position: float
@@ -45,6 +48,7 @@ class Mark:
     upper: float | None
     truth: float | None = None
     strong: bool = False
+    reference: bool = False
 
 
 def number(value: float | None, digits: int = 1) -> str:
@@ -56,6 +60,8 @@ def interval(mark: Mark, digits: int = 1) -> str:
     """Write an estimate and its interval, as they stand in a table."""
     if mark.estimate is None:
         return "not known"
+    if mark.reference:
+        return "0 (the period that the others are measured against)"
     if mark.lower is None or mark.upper is None:
         return number(mark.estimate, digits)
     return f"{number(mark.estimate, digits)} ({number(mark.lower, digits)} to {number(mark.upper, digits)})"
@@ -73,28 +79,27 @@ def event_study(marks: Sequence[Mark], *, outcome: str, unit: str, period: str, 
     """
     frame = _frame(marks)
     frame["side"] = ["Before the start" if mark.position < 0 else "After the start" for mark in marks]
+    sides = ["Before the start", "After the start"]
+    ends = [min(mark.position for mark in marks) - 0.5, max(mark.position for mark in marks) + 0.5]
+    axis = altair.Axis(values=[mark.position for mark in marks], format="d", grid=False, labelOverlap=True)
     x = altair.X(
-        "position:Q",
-        title=f"{period.capitalize()}s since the reform started",
-        axis=altair.Axis(tickMinStep=1, format="d", grid=False),
+        "position:Q", title=f"{period.capitalize()}s since the reform started", axis=axis, scale=altair.Scale(domain=ends)
     )
-    side = altair.Color(
-        "side:N", title=None, scale=altair.Scale(domain=["Before the start", "After the start"], range=[PLUM, BLUE])
-    )
-    shape = altair.Shape(
-        "side:N", title=None, scale=altair.Scale(domain=["Before the start", "After the start"], range=["square", "circle"])
-    )
-    base = altair.Chart(frame)
     y = altair.Y("estimate:Q", title=f"Effect ({unit})")
+    side = altair.Color("side:N", title=None, scale=altair.Scale(domain=sides, range=[PLUM, BLUE]))
+    shape = altair.Shape("side:N", title=None, scale=altair.Scale(domain=sides, range=["square", "circle"]))
+    base = altair.Chart(frame)
+    start = altair.Chart(pandas.DataFrame({"x": [-0.5], "words": ["Start"]})).encode(x="x:Q")
     layers = [
         _zero_rule(horizontal=True),
-        altair.Chart(pandas.DataFrame({"x": [-0.5]})).mark_rule(color=GREY, strokeDash=[4, 4]).encode(x="x:Q"),
+        start.mark_rule(color=GREY, strokeDash=[4, 4]),
+        start.mark_text(align="right", dx=-5, fontSize=13, color=INK).encode(y=altair.value(8), text="words:N"),
         base.mark_rule(strokeWidth=2).encode(x=x, y=altair.Y("lower:Q", title=f"Effect ({unit})"), y2="upper:Q", color=side),
         base.mark_point(filled=True, size=90, opacity=1).encode(x=x, y=y, color=side, shape=shape, tooltip=["label", "text"]),
     ]
     if frame["truth"].notna().any():
         layers.append(base.mark_point(shape="diamond", size=130, color=ORANGE, strokeWidth=2, opacity=1).encode(x=x, y="truth:Q"))
-    known = [mark for mark in marks if mark.estimate is not None]
+    known = [mark for mark in marks if mark.estimate is not None and not mark.reference]
     title = f"{outcome}: effect by {period}s since the start"
     after = [mark for mark in known if mark.position >= 0]
     alt = (
@@ -107,7 +112,7 @@ def event_study(marks: Sequence[Mark], *, outcome: str, unit: str, period: str, 
 
 
 def forest(marks: Sequence[Mark], *, title: str, what: str, unit: str, level: float) -> Picture:
-    """Effects one under the other with their intervals, numbers written beside; `strong` rows are drawn as diamonds.
+    """Effects one under the other with their intervals, each number written above its mark; `strong` rows are drawn as diamonds.
 
     Args:
         marks: One a row, top first.
@@ -130,6 +135,7 @@ def forest(marks: Sequence[Mark], *, title: str, what: str, unit: str, level: fl
         base.mark_point(filled=True, size=110, opacity=1).encode(
             y=y, x="estimate:Q", color=colour, shape=shape, tooltip=["label", "text"]
         ),
+        base.mark_text(dy=-13, fontSize=12, color=INK).encode(y=y, x="estimate:Q", text="short:N"),
     ]
     if frame["truth"].notna().any():
         layers.append(base.mark_point(shape="diamond", size=130, color=ORANGE, strokeWidth=2, opacity=1).encode(y=y, x="truth:Q"))
@@ -139,51 +145,41 @@ def forest(marks: Sequence[Mark], *, title: str, what: str, unit: str, level: fl
         + f". Brackets are {level:.0%} intervals."
     )
     return Picture(
-        title, _finish(altair.layer(*layers), 34 * len(marks) + 60), alt, _table(marks, what.capitalize(), unit, level)
+        title, _finish(altair.layer(*layers), 38 * len(marks) + 60), alt, _table(marks, what.capitalize(), unit, level)
     )
 
 
-def timeline(spells: pandas.DataFrame, *, last: str) -> Picture:
-    """Who had which reform when: one bar a spell.
+def timeline(spells: pandas.DataFrame, *, reform: str, last: str) -> Picture:
+    """Who had one reform when: one bar a spell, one row an authority, those of a region together.
 
     Args:
-        spells: Columns region, authority, reform, start, end (dates as text; end empty while the reform goes on).
+        spells: Columns region and authority (names, in the order wanted), start, end (ISO dates; no end while it goes on).
+        reform: The reform's label.
         last: The date up to which open spells are drawn.
     """
-    frame = spells.assign(
-        until=spells["end"].where(spells["end"].notna() & (spells["end"] != ""), last), open=spells["end"].isna()
+    frame = spells[["region", "authority", "start", "end"]].copy()
+    # A spell that another of the same authority follows has ended for the next stage; the reform goes on.
+    stopped = frame["end"].notna() & (frame["start"] == frame.groupby("authority")["start"].transform("max"))
+    frame["until"], frame["state"] = frame["end"].fillna(last), stopped.map({True: "Stopped", False: "Goes on"})
+    rows = list(dict.fromkeys(frame["authority"]))
+    y = altair.Y("authority:N", title=None, sort=rows, axis=altair.Axis(labelLimit=150, ticks=False, domain=False))
+    states = altair.Scale(domain=["Goes on", "Stopped"], range=[BLUE, ORANGE])
+    colour = altair.Color("state:N", title=None, scale=states)
+    tooltip = ["authority", "region", "start:T", "until:T", "state"]
+    base = altair.Chart(frame)
+    x = altair.X("start:T", title=None, axis=altair.Axis(format="%b %Y", labelAngle=0, tickCount=4))
+    bars = base.mark_bar(height=12, stroke=INK, strokeWidth=0.5).encode(x=x, x2="until:T", y=y, color=colour, tooltip=tooltip)
+    # A stop is told by a mark as well as by colour.
+    ends = base.transform_filter(altair.datum.state == "Stopped").mark_point(shape="cross", filled=True, size=110, color=INK)
+    chart = altair.layer(bars, ends.encode(x="until:T", y=y, tooltip=tooltip))
+    first, latest = frame["start"].min(), frame["start"].max()
+    alt = (
+        f"Bars from start to end of “{reform}” in {len(rows)} local authorities; {int(stopped.sum())} of {len(frame)} spells "
+        f"stopped. The first started on {first}, the last on {latest}."
     )
-    frame = frame.groupby(["reform", "region", "start", "until", "open"], as_index=False).agg(
-        authorities=("authority", "nunique")
-    )
-    bars = (
-        altair.Chart(frame)
-        .mark_bar(height=12, stroke=INK, strokeWidth=0.5)
-        .encode(
-            x=altair.X("start:T", title=None, axis=altair.Axis(format="%b %Y", labelAngle=0, tickCount=4)),
-            x2="until:T",
-            y=altair.Y("region:N", title=None, axis=altair.Axis(labelLimit=140)),
-            color=altair.Color(
-                "open:N",
-                title=None,
-                scale=altair.Scale(domain=[True, False], range=[BLUE, ORANGE]),
-                legend=altair.Legend(labelExpr="datum.value ? 'Goes on' : 'Stopped'"),
-            ),
-            tooltip=["reform", "region", "start:T", "until:T", "authorities"],
-        )
-    )
-    reforms = sorted(frame["reform"].unique())
-    height = 22 * frame["region"].nunique()
-    chart = altair.vconcat(
-        *[bars.transform_filter(altair.datum.reform == name).properties(title=name, height=height, width=520) for name in reforms]
-    )
-    table = frame.rename(
-        columns={"reform": "Reform", "region": "Region", "start": "Start", "until": "End", "authorities": "Local authorities"}
-    )
-    table["End"] = table["End"].where(~table.pop("open"), "goes on")
-    stopped = int((~frame["open"]).sum())
-    alt = f"Bars from start to end for {len(reforms)} reforms by region; {len(frame)} spells in all, {stopped} of them stopped."
-    return Picture("Who has which reform, and since when", _themed(chart).to_dict(), alt, table)
+    table = frame[["region", "authority", "start"]].assign(end=frame["end"].fillna("goes on"))
+    table.columns = pandas.Index(["Region", "Local authority", "Start", "End"])
+    return Picture(f"{reform}: who has it, and since when", _finish(chart, 22 * len(rows) + 40), alt, table)
 
 
 def _frame(marks: Sequence[Mark]) -> pandas.DataFrame:
@@ -191,17 +187,22 @@ def _frame(marks: Sequence[Mark]) -> pandas.DataFrame:
     frame = pandas.DataFrame([{name: getattr(mark, name) for name in columns} for mark in marks], columns=columns)
     frame[columns[1:]] = frame[columns[1:]].astype(float)
     frame["text"] = [interval(mark) for mark in marks]
+    frame["short"] = ["" if mark.estimate is None else number(mark.estimate) for mark in marks]
     return frame
 
 
 def _table(marks: Sequence[Mark], what: str, unit: str, level: float) -> pandas.DataFrame:
     rows = {what: [mark.label for mark in marks], f"Effect ({unit})": [number(mark.estimate, 2) for mark in marks]}
-    rows[f"{level:.0%} interval"] = [
-        "not known" if mark.lower is None else f"{number(mark.lower, 2)} to {number(mark.upper, 2)}" for mark in marks
-    ]
+    rows[f"{level:.0%} interval"] = [_ends(mark) for mark in marks]
     if any(mark.truth is not None for mark in marks):
         rows["True effect (synthetic)"] = [number(mark.truth, 2) for mark in marks]
     return pandas.DataFrame(rows)
+
+
+def _ends(mark: Mark) -> str:
+    if mark.reference:
+        return "none: the others are measured against it"
+    return "not known" if mark.lower is None else f"{number(mark.lower, 2)} to {number(mark.upper, 2)}"
 
 
 def _described(marks: Sequence[Mark], when: str, keep: Any) -> str:
@@ -210,9 +211,10 @@ def _described(marks: Sequence[Mark], when: str, keep: Any) -> str:
         return f"There are no estimates {when} the start."
     estimates = [mark.estimate for mark in chosen if mark.estimate is not None]
     clear = sum(1 for mark in chosen if mark.lower is not None and mark.upper is not None and (mark.lower > 0 or mark.upper < 0))
+    intervals = "has an interval that leaves" if clear == 1 else "have intervals that leave"
     return (
         f"The {len(chosen)} estimates {when} the start run from {number(min(estimates))} to {number(max(estimates))}; "
-        f"{clear} of them {'has an interval' if clear == 1 else 'have intervals'} that {'leaves' if clear == 1 else 'leave'} out zero."
+        f"{clear} of them {intervals} out zero."
     )
 
 
@@ -228,9 +230,9 @@ def _finish(chart: altair.LayerChart, height: int) -> dict[str, Any]:
 def _themed(chart: Any) -> Any:
     text = {"labelFont": FONT, "titleFont": FONT, "labelFontSize": 14, "titleFontSize": 14, "labelColor": INK, "titleColor": INK}
     return (
-        chart.configure_axis(**text, titleFontWeight="normal", gridColor="#e3e4e5", domainColor=GREY, tickColor=GREY)
+        chart.configure(background="#ffffff", font=FONT)  # first: it puts the whole configuration in place
+        .configure_axis(**text, titleFontWeight="normal", gridColor="#e3e4e5", domainColor=GREY, tickColor=GREY)
         .configure_legend(labelFont=FONT, labelFontSize=14, labelColor=INK, orient="top", labelLimit=300)
         .configure_title(font=FONT, fontSize=16, color=INK, anchor="start")
         .configure_view(stroke=None)
-        .configure(background="#ffffff", font=FONT)
     )

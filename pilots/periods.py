@@ -160,7 +160,7 @@ def between(first: str, last: str) -> list[str]:
 def containing(day: date, kind: str) -> Period:
     """The period of this kind in which a day falls."""
     year = day.year
-    if kind == ACADEMIC or kind == TERM:
+    if kind in (ACADEMIC, TERM):
         year -= day.month < 9
     elif kind == FINANCIAL:
         year -= day.month < 4

@@ -9,6 +9,7 @@ import pandas as pd
 from data_contracts import Context, ContractError, Finding, Report, contracts, load_contract
 from pilots.access import LEAD, Actor, check_actor_can
 from pilots.catalogue import reforms
+from pilots.collections import REGISTER
 from pilots.errors import UserError
 from pilots.periods import PeriodError, parse
 from pilots.places import authorities, regions
@@ -28,7 +29,6 @@ from pilots.storage.submissions import (
 from pilots.typed_rows import as_frame
 from pilots.uploads import ReturnNotAccepted, Target, examine, receive, repeated, submit
 
-REGISTER = "reform_register"
 CHECK_PREFIX = "CHECK-"
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "checks",
     "collections",
     "findings",
+    "latest",
     "original_file",
     "sign_off_return",
     "submission",
@@ -234,6 +235,18 @@ def submissions(
     with store.read() as connection:
         rows = stored_submissions(connection, own, collection=collection, region=region, period=period)
     return [Receipt.from_row(row) for row in rows]
+
+
+def latest(store: Store, actor: Actor, collection: str, region: str, period: str) -> Receipt | None:
+    """The newest version of a return, signed off or not; None where nothing was submitted.
+
+    Raises:
+        NotAllowed: the actor may not read returns of this region.
+        UserError: there is no such collection, region or period.
+    """
+    check_actor_can(actor, "read_returns", region)
+    row = _latest(store, _target(collection, region, period))
+    return None if row is None else Receipt.from_row(row)
 
 
 def submission(store: Store, actor: Actor, reference: str) -> Receipt:

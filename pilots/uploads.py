@@ -1,9 +1,10 @@
 """From a file to stored findings and a submission: the way that returns and the reform register have in common.
 
-Bytes are kept in a transaction of their own before anything reads them; findings in another, of failed checks too; the submission in a third.
+Bytes are kept in a transaction of their own before anything reads them; findings in another, of failed checks too; the submission
+in a third.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -82,9 +83,28 @@ def receive(store: Store, actor: Actor, action: str, target: Target, filename: s
     return Upload(number, sha256, name, at, content)
 
 
-def examine(store: Store, actor: Actor, action: str, target: Target, upload: Upload, context: Context) -> Report:
-    """Check the file and store what was found. A check that dies leaves the bytes and the words "could not finish checking"."""
+def examine(
+    store: Store,
+    actor: Actor,
+    action: str,
+    target: Target,
+    upload: Upload,
+    context: Context,
+    amend: Callable[[Report], Report] | None = None,
+) -> Report:
+    """Check the file and store what was found. A check that dies leaves the bytes and the words "could not finish checking".
+
+    Args:
+        store: where to.
+        actor: who sent the file.
+        action: the task's name in `ACTIONS`.
+        target: the return.
+        upload: the file as received.
+        context: what the check knows beside the file.
+        amend: adds findings of a task's own before they are stored.
+    """
     report = check(target.contract, upload.filename, upload.content, context)
+    report = report if amend is None else amend(report)
     plain = report.to_dict()
     findings = plain.pop("findings")
     counts = {"errors": len(report.errors), "queries": len(report.queries), "notes": len(report.notes)}
@@ -128,7 +148,8 @@ def _problems(report: Report, explanations: Mapping[str, str], latest: dict[str,
     if latest is not None and not (reason or "").strip():
         when = f"{latest['submitted_at']:%d %B %Y at %H:%M %Z}"
         problems.append(
-            f"{latest['submitted_by']} submitted this return on {when} ({latest['reference']}). To send a new version, say why: give a reason."
+            f"{latest['submitted_by']} submitted this return on {when} ({latest['reference']}). "
+            "To send a new version, say why: give a reason."
         )
     return problems
 
@@ -209,5 +230,8 @@ def _someone_was_first(store: Store, target: Target, upload: Upload, report: Rep
         if first is None
         else f"{first['submitted_by']} ({first['reference']}, {first['submitted_at']:%H:%M:%S %Z})"
     )
-    problem = f"While this file was being checked, {who} submitted a version of the same return. Look at it; if yours is the right one, send it again with a reason."
+    problem = (
+        f"While this file was being checked, {who} submitted a version of the same return. "
+        "Look at it; if yours is the right one, send it again with a reason."
+    )
     raise ReturnNotAccepted([problem], report)

@@ -1,14 +1,17 @@
-"""From a run's stored document to what a face shows: words, tables and pictures. Nothing is estimated here, and nothing recomputed."""
+"""From a run's stored document to what a face shows: words, tables and pictures. Nothing is estimated or recomputed here."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pandas
 
 from pilots.charts import Mark, Picture, event_study, forest, interval, number
 from pilots.places import region_names
+from pilots.tables import moment
+from pilots.wording import plain
 
 Question = Mapping[str, Any]
 
@@ -17,13 +20,11 @@ ESTIMATOR_WORDS = {
     "two_way_fixed_effects": "Two-way fixed effects",
     "two_by_two": "Two by two",
 }
-AGGREGATE_WORDS = {
-    "overall": "overall",
-    "event_time": "by time since the start",
-    "cohort": "by start",
-    "calendar": "by period",
-    "region": "by region",
-}
+AGGREGATE_WORDS = {"event_time": "by time since the start", "region": "by region"}
+# One region alone is one cluster by region: its own interval has to come from its authorities.
+REGIONAL_CLUSTER = "authority"
+CLUSTER_WORDS = {"region": "region", "authority": "local authority"}
+FINE = 0.5  # standard errors below this are shown with two decimals
 
 
 def rows_of(question: Question, estimator: str, aggregate: str, cluster: str | None = None) -> list[dict[str, Any]]:
@@ -57,14 +58,26 @@ def headline_words(question: Question) -> str:
     """The headline as one line: estimate, interval, what was clustered, and p-value."""
     headline = question["headline"]
     if "not_estimable" in headline:
-        return f"Not estimable: {headline['not_estimable']['reason']}. {headline['not_estimable']['remedy']}"
-    unit, cluster = question["unit_label"], headline["cluster"]
+        return refusal_words(headline["not_estimable"])
+    unit, cluster, digits = question["unit_label"], headline["cluster"], digits_of(question)
     clusters = question["design"]["clusters"].get(cluster)
     return (
-        f"Effect {number(headline['estimate'])} {unit}, {headline['level']:.0%} interval {number(headline['lower'])} to "
-        f"{number(headline['upper'])} (p = {probability(headline['p_value'])}; standard error {headline['std_error']:.1f}, "
-        f"clustered by {cluster}: {clusters} clusters)."
+        f"Effect {number(headline['estimate'], digits)} {unit}, {headline['level']:.0%} interval "
+        f"{number(headline['lower'], digits)} to {number(headline['upper'], digits)} (p = {probability(headline['p_value'])}; "
+        f"standard error {headline['std_error']:.{digits}f}, clustered by {CLUSTER_WORDS[cluster]}: {clusters} clusters)."
     )
+
+
+def refusal_words(refusal: Mapping[str, str]) -> str:
+    """Why there is no number, and what would make one possible."""
+    parts = [text.strip().rstrip(".") + "." for text in (refusal["reason"], refusal["remedy"]) if text.strip()]
+    return " ".join(["Not estimable:", *parts])
+
+
+def digits_of(question: Question) -> int:
+    """Decimals that the headline's precision deserves: two where its standard error is below a half, one otherwise."""
+    error = question["headline"].get("std_error")
+    return 2 if error is not None and error < FINE else 1
 
 
 def probability(value: float | None) -> str:
@@ -79,6 +92,48 @@ def truth_of(question: Question) -> Mapping[str, Any]:
     return question.get("truth") or {}
 
 
+def truth_words(question: Question) -> str:
+    """What the truth is, where the data are synthetic; else nothing."""
+    truth = truth_of(question).get("overall")
+    if truth is None:
+        return ""
+    value = number(truth, digits_of(question))
+    words = f"The true effect in the demonstration is {value} {question['unit_label']}. Orange diamonds show the truth."
+    headline = question["headline"]
+    if headline.get("lower") is None or headline.get("upper") is None:
+        return words
+    inside = headline["lower"] <= truth <= headline["upper"]
+    return f"{words} It lies {'inside' if inside else 'outside'} the {headline['level']:.0%} interval."
+
+
+def run_words(document: Mapping[str, Any]) -> str:
+    """A run in a list: when, which plan, which release."""
+    plan, release = document["plan"], document["release"]["name"]
+    return f"{moment(document['made_at'])}: {plan['plan']} {plan['version']} on release {release} ({document['run_id']})"
+
+
+def run_rows(document: Mapping[str, Any]) -> list[dict[str, str]]:
+    """One row an outcome of a run: run, made, plan, outcome, verdict."""
+    plan = document["plan"]
+    about = {"run": document["run_id"], "made": moment(document["made_at"]), "plan": f"{plan['plan']} {plan['version']}"}
+    return [
+        {**about, "outcome": question["outcome_label"], "verdict": question["verdict"]["words"]}
+        for question in document["questions"]
+    ]
+
+
+def absent(question: Question, aggregate: str) -> str:
+    """Why the headline's estimator has no rows of an aggregate; nothing where it has some."""
+    name = headline_estimator(question)
+    mine = [one for one in question["results"] if one["estimator"] == name and one["aggregate"] == aggregate]
+    if any(one["rows"] for one in mine):
+        return ""
+    refused = next((one["not_estimable"] for one in mine if one["not_estimable"]), None)
+    if refused is None:
+        return f"Not computable: {ESTIMATOR_WORDS.get(name, name)} has no effects {AGGREGATE_WORDS.get(aggregate, aggregate)}."
+    return refusal_words(refused)
+
+
 def event_study_picture(question: Question) -> Picture | None:
     """The headline estimator's effects by periods since the start, with the truth where it is known."""
     truth = truth_of(question).get("by_event_time") or {}
@@ -86,7 +141,7 @@ def event_study_picture(question: Question) -> Picture | None:
     for row in rows_of(question, headline_estimator(question), "event_time"):
         step = row["label"].get("event_time")
         if isinstance(step, int):
-            marks.append(_mark(row, str(step), step, truth.get(str(step))))
+            marks.append(_mark(row, str(step), step, truth.get(str(step)), row["std_error"] is None and row["estimate"] == 0))
     if not marks:
         return None
     return event_study(
@@ -102,25 +157,12 @@ def regional_picture(question: Question) -> Picture | None:
     """Each region's effect, and all together below; regions in their official order, never ranked."""
     truths = truth_of(question).get("by_region") or {}
     names = region_names()
-    marks = [
-        _mark(row, names.get(row["label"]["region"], str(row["label"]["region"])), at, truths.get(row["label"]["region"]))
-        for at, row in enumerate(rows_of(question, headline_estimator(question), "region", _authority_cluster(question)))
-        if "region" in row["label"]
-    ]
+    rows = {row["label"]["region"]: row for row in rows_of(question, headline_estimator(question), "region", REGIONAL_CLUSTER)}
+    marks = [_mark(rows[code], name, at, truths.get(code)) for at, (code, name) in enumerate(names.items()) if code in rows]
     if not marks:
         return None
-    headline = question["headline"]
-    together = Mark(
-        "All together",
-        len(marks),
-        headline["estimate"],
-        headline["lower"],
-        headline["upper"],
-        truth_of(question).get("overall"),
-        strong=True,
-    )
     return forest(
-        [*marks, together],
+        [*marks, _together(question, "All together", len(marks))],
         title=f"{question['outcome_label']}: effect by region",
         what="region",
         unit=question["unit_label"],
@@ -130,23 +172,29 @@ def regional_picture(question: Question) -> Picture | None:
 
 def leave_out_picture(question: Question) -> Picture | None:
     """The overall effect with each region left out in turn."""
-    names = region_names()
-    marks = [
-        _mark(row, f"Without {names.get(row['left_out'], row['left_out'])}", at)
-        for at, row in enumerate(question.get("leave_one_region_out") or [])
-        if row.get("estimate") is not None
-    ]
-    if not marks:
+    rows = {row["left_out"]: row for row in question.get("leave_one_region_out") or []}
+    order = [(code, name) for code, name in region_names().items() if code in rows]
+    marks = [_mark(rows[code], f"Without {name}", at) for at, (code, name) in enumerate(order)]
+    if not any(mark.estimate is not None for mark in marks):
         return None
-    headline = question["headline"]
-    together = Mark("All regions", len(marks), headline["estimate"], headline["lower"], headline["upper"], strong=True)
     return forest(
-        [*marks, together],
-        title="Does one region carry the result?",
+        [*marks, _together(question, "All regions", len(marks))],
+        title="The effect with each region left out in turn",
         what="left out",
         unit=question["unit_label"],
         level=question["level"],
     )
+
+
+def tables(question: Question) -> dict[str, pandas.DataFrame]:
+    """Every table of a result by its title, in the order in which a reader wants them; those without rows are left out."""
+    pictures = (event_study_picture(question), regional_picture(question), leave_out_picture(question))
+    found = {picture.title: picture.table for picture in pictures[:2] if picture is not None}
+    found["Whether to believe it"] = belief_table(question)
+    found |= {picture.title: picture.table for picture in pictures[2:] if picture is not None}
+    found["Other ways to estimate the same effect"] = estimates_table(question)
+    found["Who is compared with whom"] = design_table(question)
+    return {title: frame for title, frame in found.items() if len(frame)}
 
 
 def estimates_table(question: Question) -> pandas.DataFrame:
@@ -155,7 +203,7 @@ def estimates_table(question: Question) -> pandas.DataFrame:
     for result in question["results"]:
         if result["aggregate"] != "overall":
             continue
-        base = {"Estimator": estimator_words(result), "Clustered by": result["cluster"]}
+        base = {"Estimator": estimator_words(result), "Clustered by": CLUSTER_WORDS[result["cluster"]]}
         if result["not_estimable"]:
             rows.append(
                 {**base, "Effect": f"Not estimable: {result['not_estimable']['reason']}", "Standard error": "", "p-value": ""}
@@ -166,25 +214,12 @@ def estimates_table(question: Question) -> pandas.DataFrame:
     return pandas.DataFrame(rows)
 
 
-def detail_table(question: Question, aggregate: str) -> pandas.DataFrame:
-    """The headline estimator's rows of one aggregate, under the headline's clustering."""
-    names = region_names()
-    rows = rows_of(question, headline_estimator(question), aggregate)
-    words = [", ".join(names.get(str(value), str(value)) for value in row["label"].values()) for row in rows]
-    return pandas.DataFrame(
-        {
-            AGGREGATE_WORDS[aggregate].capitalize(): words,
-            f"Effect ({question['unit_label']})": [interval(_mark(row, "", 0), 2) for row in rows],
-            "p-value": [probability(row["p_value"]) for row in rows],
-        }
-    )
-
-
 def estimator_words(result: Mapping[str, Any]) -> str:
     """An estimator's name for readers, with the options that were chosen."""
-    options = ", ".join(str(value).replace("_", " ") for _, value in sorted((result.get("options") or {}).items()))
+    chosen = sorted((result.get("options") or {}).items())
+    options = ", ".join(f"{name} {value}".replace("_", " ") for name, value in chosen)
     name = ESTIMATOR_WORDS.get(result["estimator"], str(result["estimator"]).replace("_", " "))
-    return f"{name}: {options}" if options else name
+    return f"{name} ({options})" if options else name
 
 
 def design_table(question: Question) -> pandas.DataFrame:
@@ -208,30 +243,40 @@ def design_table(question: Question) -> pandas.DataFrame:
 
 def belief_table(question: Question) -> pandas.DataFrame:
     """What speaks for and against believing the headline: one row a check, with its number and plain reading."""
-    trend, smallest = question["pretrend"], question["smallest_detectable_effect"]
-    rows = []
-    if trend.get("not_estimable"):
-        rows.append(("Were the groups on the same path before?", "not computable", trend["not_estimable"]["reason"]))
+    rows = [_trend_row(trend, len(question["pretrends"]) > 1) for trend in question["pretrends"]]
+    smallest = question["smallest_detectable_effect"]
+    asked = "How small an effect could be seen?"
+    if smallest is None or smallest.get("value") is None:
+        rows.append((asked, "not computable", (smallest or {}).get("reason") or "There is no estimate."))
     else:
-        rows.append(("Were the groups on the same path before?", f"p = {probability(trend['p_value'])}", trend["reading"]))
-    if smallest and smallest.get("value") is not None:
-        text = f"With {smallest['power']:.0%} power this design finds effects of this size or larger ({smallest['method']}, by {smallest['cluster']})."
-        rows.append(("How small an effect could be seen?", f"{smallest['value']:.1f} {question['unit_label']}", text))
-    left = [row for row in question.get("leave_one_region_out") or [] if row.get("estimate") is not None]
+        text = f"With {smallest['power']:.0%} power this design finds effects of this size or larger."
+        rows.append((asked, f"{plain(smallest['value'])} {question['unit_label']}", text))
+    left = [row["estimate"] for row in question.get("leave_one_region_out") or [] if row.get("estimate") is not None]
     if left:
-        low, high = min(row["estimate"] for row in left), max(row["estimate"] for row in left)
         text = "The effect with each region left out in turn. A wide range means that one region carries the result."
-        rows.append(("Does one region carry the result?", f"{number(low)} to {number(high)}", text))
+        rows.append(("Does one region carry the result?", f"{number(min(left))} to {number(max(left))}", text))
     return pandas.DataFrame(rows, columns=["What is asked", "Number", "Plain reading"])
+
+
+def _trend_row(trend: Mapping[str, Any], several: bool) -> tuple[str, str, str]:
+    asked = "Were the groups on the same path before?"
+    if several:
+        asked += f" (by {CLUSTER_WORDS[trend['cluster']]})"
+    if trend["not_estimable"]:
+        return asked, "not computable", str(trend["not_estimable"]["reason"])
+    return asked, f"p = {probability(trend['p_value'])}", str(trend["reading"])
 
 
 def provenance_table(document: Mapping[str, Any], question: Question) -> pandas.DataFrame:
     """What a reader needs to get the same numbers again."""
+    plan, registered = document["plan"], document.get("registered_at")
     rows = [
         ("Run", document["run_id"]),
-        ("Made", document["made_at"]),
-        ("Plan", f"{document['plan']['plan']}, version {document['plan']['version']}"),
+        ("Made", f"{moment(document['made_at'])} by {document['made_by']}"),
+        ("Plan", f"{plan['plan']}, version {plan['version']}"),
+        ("Plan registered", moment(registered) if registered else "not before this run"),
         ("Plan digest", document["plan_digest"]),
+        ("Release", document["release"]["name"]),
         ("Release digest", document["release_digest"]),
         ("Data digest", document["data_digests"].get(question["outcome"], "")),
         ("Code version", document["code_version"]),
@@ -240,10 +285,9 @@ def provenance_table(document: Mapping[str, Any], question: Question) -> pandas.
     return pandas.DataFrame(rows, columns=["Provenance", "Value"])
 
 
-def _authority_cluster(question: Question) -> str | None:
-    # One region alone is one cluster by region: its own interval has to come from its authorities.
-    return "authority" if "authority" in question["design"]["clusters"] else None
+def _together(question: Question, label: str, position: int) -> Mark:
+    return replace(_mark(question["headline"], label, position, truth_of(question).get("overall")), strong=True)
 
 
-def _mark(row: Mapping[str, Any], label: str, position: float, truth: float | None = None) -> Mark:
-    return Mark(label, position, row.get("estimate"), row.get("lower"), row.get("upper"), truth)
+def _mark(row: Mapping[str, Any], label: str, position: float, truth: float | None = None, reference: bool = False) -> Mark:
+    return Mark(label, position, row.get("estimate"), row.get("lower"), row.get("upper"), truth, reference=reference)

@@ -1,4 +1,4 @@
-"""The catalogue: outcomes, reforms and the names that publications give to measures. All of it is YAML; adding one needs no Python."""
+"""The catalogue: outcomes, reforms and the names that publications give to measures. A new one is YAML, and no Python."""
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -8,13 +8,14 @@ from typing import Any
 
 import yaml
 
+from pilots.errors import UserError
 from pilots.periods import ACADEMIC, KINDS, parse
 
 DIRECTIONS = ("higher_is_better", "lower_is_better", None)
 
 
-class CatalogueError(ValueError):
-    """A mistake in the catalogue, or a name that it does not have."""
+class CatalogueError(UserError, ValueError):
+    """A mistake in the catalogue, or a name that it does not have (a plan may ask for one)."""
 
 
 @dataclass(frozen=True)
@@ -169,6 +170,7 @@ class FileAlias:
         computed, left: patterns of columns that follow from others, or that are known and not used.
         period: `as given`, or `january`: a count in January of the year named, kept under its academic year.
         unused: why the file is known and not read; empty otherwise.
+        since, until: first and last edition with such a file; empty for open.
     """
 
     id: str
@@ -180,10 +182,23 @@ class FileAlias:
     left: tuple[str, ...]
     period: str
     unused: str
+    since: str = ""
+    until: str = ""
 
     def matches(self, filename: str) -> bool:
         """Whether a file of this name is the one meant."""
         return fnmatchcase(filename.lower(), self.pattern.lower())
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """The measures that the file can give."""
+        return tuple(dict.fromkeys(name for _, measures in self.rows for name in measures))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every column that is read into a measure, of any edition."""
+        pairs = [pairs for _, measures in self.rows for pairs in measures.values()]
+        return tuple(dict.fromkeys(column for listed in pairs for column, _, _ in listed))
 
     def knows(self, column: str) -> bool:
         """Whether a column that gives no measure is known all the same."""
@@ -198,6 +213,11 @@ class Aliases:
     title: str
     version: str
     files: tuple[FileAlias, ...]
+
+
+def in_force(since: str, until: str, edition: str) -> bool:
+    """Whether a name with these bounds (empty: open) is used in an edition (a year)."""
+    return (not since or since <= edition) and (not until or edition <= until)
 
 
 def _columns(entry: Any) -> list[tuple[str, str, str]]:
@@ -221,6 +241,8 @@ def _file_alias(entry: dict[str, Any]) -> FileAlias:
         rows=rows,
         period=entry.get("period", "as given"),
         unused=entry.get("unused", ""),
+        since=str(entry.get("since", "")),
+        until=str(entry.get("until", "")),
         **lists,
     )
 

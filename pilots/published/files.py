@@ -1,10 +1,13 @@
 """Opening an upload of published data: a zip or one CSV, with every refusal in words. Nothing is written to disk."""
 
-import csv
 import io
+import lzma
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+
+from pilots.errors import UserError
 
 MAX_UPLOAD = 200 * 1024 * 1024
 MAX_FILES = 500
@@ -13,7 +16,11 @@ MAX_RATIO = 400  # published CSVs pack 10 to 30 times smaller; a bomb a thousand
 RATIO_FROM = 5 * 1024 * 1024  # small files may pack to almost nothing
 
 
-class NotReadable(ValueError):
+# What zipfile and its decompressors raise on broken, truncated or protected parts.
+_BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, ValueError, NotImplementedError, EOFError, RuntimeError)
+
+
+class NotReadable(UserError):
     """An upload that cannot be taken in; the message says what is wrong, where, and what to do."""
 
 
@@ -25,11 +32,26 @@ class Upload:
         tables: (file name, text) of each CSV, sorted by name.
         guidance: text of the data guidance, or empty.
         ignored: (file name, reason) of parts that were not opened.
+        notes: what was done to read them, in sentences.
     """
 
     tables: list[tuple[str, str]] = field(default_factory=list)
     guidance: str = ""
     ignored: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def check_size(filename: str, content: bytes) -> None:
+    """Stop an upload that is too large to be kept.
+
+    Raises:
+        NotReadable: it is.
+    """
+    if len(content) > MAX_UPLOAD:
+        raise NotReadable(
+            f"{filename} is {len(content) // 2**20} MB; at most {MAX_UPLOAD // 2**20} MB can be taken in. "
+            "Send the data files of the release one by one."
+        )
 
 
 def open_upload(filename: str, content: bytes) -> Upload:
@@ -44,22 +66,23 @@ def open_upload(filename: str, content: bytes) -> Upload:
     """
     if not content:
         raise NotReadable(f"{filename} is empty (0 bytes). Download the file again.")
-    if len(content) > MAX_UPLOAD:
-        raise NotReadable(f"{filename} is {len(content) // 2**20} MB; at most {MAX_UPLOAD // 2**20} MB can be taken in.")
+    check_size(filename, content)
     if content[:2] == b"PK":
         return _open_zip(filename, content)
     if filename.lower().endswith(".zip"):
         raise NotReadable(
             f"{filename} is not a zip file although its name ends in .zip. Download the release again (“Download all data”)."
         )
-    return Upload(tables=[(PurePosixPath(filename).name, _text(filename, content))])
+    upload = Upload()
+    _add_table(upload, PurePosixPath(filename).name, content)
+    return upload
 
 
 def _open_zip(filename: str, content: bytes) -> Upload:
     try:
         archive = zipfile.ZipFile(io.BytesIO(content))
         entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-    except (zipfile.BadZipFile, ValueError, OSError) as error:
+    except _BROKEN as error:
         raise NotReadable(f"{filename} is a broken zip file ({error}). Download it again.") from None
     _check_entries(filename, entries)
     upload = Upload()
@@ -81,7 +104,8 @@ def _check_entries(filename: str, entries: list[zipfile.ZipInfo]) -> None:
             raise NotReadable(f"{filename}: “{entry.filename}” is protected by a password. Send the release as published.")
         if entry.file_size > RATIO_FROM and entry.file_size > MAX_RATIO * max(entry.compress_size, 1):
             raise NotReadable(
-                f"{filename}: “{entry.filename}” unpacks to {entry.file_size // 2**20} MB from almost nothing (a zip bomb). Refused."
+                f"{filename}: “{entry.filename}” unpacks to {entry.file_size // 2**20} MB from almost nothing (a zip bomb). "
+                "Refused. Download the release again."
             )
     total = sum(entry.file_size for entry in entries)
     if total > MAX_UNPACKED:
@@ -100,7 +124,7 @@ def _take(upload: Upload, filename: str, archive: zipfile.ZipFile, entry: zipfil
     try:
         with archive.open(entry) as handle:  # never read more than the directory announced
             content = handle.read(entry.file_size + 1)
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError) as error:
+    except _BROKEN as error:
         raise NotReadable(f"{filename}: “{entry.filename}” cannot be unpacked ({error}). Download the zip again.") from None
     if len(content) > entry.file_size:
         raise NotReadable(f"{filename}: “{entry.filename}” is larger than the zip says. Refused.")
@@ -109,22 +133,23 @@ def _take(upload: Upload, filename: str, archive: zipfile.ZipFile, entry: zipfil
     elif "supporting" in PurePosixPath(lower).parts[0]:
         upload.ignored.append((name, "supporting file, not open data in the standard layout"))
     else:
-        upload.tables.append((name, _text(name, content)))
+        _add_table(upload, name, content)
 
 
-def _text(name: str, content: bytes) -> str:
-    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        encoding = "utf-16"
-    elif b"\x00" in content[:4096]:
+def _add_table(upload: Upload, name: str, content: bytes) -> None:
+    if name in {known for known, _ in upload.tables}:
+        raise NotReadable(f"There are two files “{name}”, and only one of them can be right. Send the release as published.")
+    upload.tables.append((name, _text(upload, name, content)))
+
+
+def _text(upload: Upload, name: str, content: bytes) -> str:
+    utf_16 = content[:2] in (b"\xff\xfe", b"\xfe\xff")
+    if not utf_16 and b"\x00" in content[:4096]:
         raise NotReadable(f"{name} is not text. It must be a CSV file or the zip of a release.")
-    else:
-        encoding = "utf-8-sig"
     try:
-        return content.decode(encoding)
+        text = content.decode("utf-16" if utf_16 else "utf-8-sig")
     except UnicodeDecodeError:
-        return content.decode("cp1252", errors="replace")
-
-
-def header(text: str) -> list[str]:
-    """The column names of a CSV, as written, duplicates included."""
-    return next(csv.reader(io.StringIO(text[:100_000])), [])
+        text = content.decode("cp1252", errors="replace")
+        upload.notes.append(f"{name} is not UTF-8; it was read as Windows-1252. Look at names with accents.")
+    # Old Macintosh line ends: the file is one long line otherwise.
+    return text.replace("\r", "\n") if "\r" in text and "\n" not in text else text

@@ -48,7 +48,7 @@ def actors_named(connection: Connection, subject: str, issuer: str | None = None
 
 
 def confirm_actor(connection: Connection, actor: Actor) -> None:
-    """Stop where an account was closed or changed since the actor signed in. Whoever runs Python on the store itself has no account.
+    """Stop where an account was closed or changed since the actor signed in. Whoever runs Python on the store has no account.
 
     Raises:
         NotAllowed: the account is not as the actor says any more.

@@ -41,3 +41,9 @@ def kept_bytes(connection: Connection, sha256: str) -> bytes | None:
     """The bytes with this SHA-256, or None."""
     found = connection.execute(select(BLOBS.c.content).where(BLOBS.c.sha256 == sha256)).scalar()
     return None if found is None else bytes(found)
+
+
+def bytes_digest(connection: Connection, sha256: str) -> str | None:
+    """The SHA-256 of the bytes as they are stored now; None where they are gone. Where it is another, somebody changed them."""
+    content = kept_bytes(connection, sha256)
+    return None if content is None else hashlib.sha256(content).hexdigest()

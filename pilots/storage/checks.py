@@ -52,7 +52,7 @@ FINDINGS = Table(
 
 
 def add_check(connection: Connection, *, received_by: str, **facts: Any) -> tuple[int, datetime]:
-    """Note that a file has come: sha256, filename, collection, region, period. Gives the check's number and the moment of receipt."""
+    """Note that a file (sha256, filename, collection, region, period) has come. Gives the check's number and when it came."""
     at = now()
     made = connection.execute(insert(CHECKS).values(received_at=at, received_by=received_by, state=RECEIVED, **facts))
     (number,) = made.inserted_primary_key or (None,)

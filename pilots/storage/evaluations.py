@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Column, Connection, DateTime, Integer, String, Table, Text, UniqueConstraint, func, insert, select
+from sqlalchemy import JSON, Column, Connection, Integer, String, Table, Text, UniqueConstraint, insert, select
 
-from pilots.storage.base import METADATA
+from pilots.storage.base import METADATA, Moment
 
 PLANS = Table(
     "plans",
@@ -14,7 +14,7 @@ PLANS = Table(
     Column("plan", String(80), nullable=False),
     Column("version", String(20), nullable=False),
     Column("text", Text, nullable=False),
-    Column("registered_at", DateTime(timezone=True), nullable=False),
+    Column("registered_at", Moment, nullable=False),
     Column("registered_by", String(200), nullable=False),
     UniqueConstraint("plan", "version", name="one_text_for_each_plan_version"),
 )
@@ -31,7 +31,7 @@ RUNS = Table(
     Column("release_digest", String(64), nullable=False),
     Column("code_version", String(120), nullable=False),
     Column("results_digest", String(64), nullable=False),
-    Column("made_at", DateTime(timezone=True), nullable=False),
+    Column("made_at", Moment, nullable=False),
     Column("made_by", String(200), nullable=False),
     Column("document", JSON, nullable=False),
 )
@@ -62,14 +62,9 @@ def registered_plans(connection: Connection) -> list[dict[str, Any]]:
     return [dict(row) for row in rows]
 
 
-def next_run_number(connection: Connection) -> int:
-    """The number of the next run in this store."""
-    return int(connection.execute(select(func.coalesce(func.max(RUNS.c.id), 0))).scalar_one()) + 1
-
-
-def add_run(connection: Connection, number: int, **row: Any) -> None:
-    """Store a run: run_id, plan, digests, code_version, made_at, made_by, document."""
-    connection.execute(insert(RUNS).values(id=number, **row))
+def add_run(connection: Connection, **row: Any) -> None:
+    """Store a run: run_id, plan, plan_text, release_id, digests, code_version, made_at, made_by, document."""
+    connection.execute(insert(RUNS).values(**row))
 
 
 def stored_run(connection: Connection, run_id: str) -> dict[str, Any] | None:
@@ -79,6 +74,6 @@ def stored_run(connection: Connection, run_id: str) -> dict[str, Any] | None:
 
 
 def stored_runs(connection: Connection) -> list[dict[str, Any]]:
-    """All runs without their documents, newest first."""
-    columns = [column for column in RUNS.c if column.name not in ("document", "plan_text")]
+    """All runs with their documents, newest first."""
+    columns = [column for column in RUNS.c if column.name != "plan_text"]
     return [dict(row) for row in connection.execute(select(*columns).order_by(RUNS.c.id.desc())).mappings()]

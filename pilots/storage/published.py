@@ -1,13 +1,13 @@
 """Published series in the store: one vintage for each file taken in, and its values. Nothing here is ever overwritten."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import JSON, Column, Connection, DateTime, Float, ForeignKey, Index, Integer, String, Table, func, insert, select
+from sqlalchemy import JSON, Column, Connection, Float, ForeignKey, Index, Integer, String, Table, func, insert, select
+from sqlalchemy.exc import IntegrityError
 
-from pilots.storage.base import METADATA
+from pilots.storage.base import METADATA, Moment, now
 
 VINTAGES = Table(
     "published_vintages",
@@ -19,7 +19,7 @@ VINTAGES = Table(
     Column("filename", String(300), nullable=False),
     Column("sha256", String(64), nullable=False, unique=True),
     Column("alias_version", String(20), nullable=False),
-    Column("received_at", DateTime(timezone=True), nullable=False),
+    Column("received_at", Moment, nullable=False),
     Column("received_by", String(200), nullable=False),
     Column("report", JSON, nullable=False),
 )
@@ -41,21 +41,31 @@ VALUES = Table(
 _COLUMNS = ["measure", "period", "authority", "value", "symbol", "source"]
 
 
-def add_vintage(connection: Connection, *, values: pd.DataFrame, received_at: datetime, **facts: Any) -> str:
+class VintageTaken(Exception):
+    """Someone else stored a vintage in the very same moment: of these bytes, or under the same number."""
+
+
+def add_vintage(connection: Connection, *, values: pd.DataFrame, **facts: Any) -> str:
     """Store one vintage with its values.
 
     Args:
         connection: inside a writing transaction.
-        values: one row a figure: measure, period, authority, value or symbol, source.
-        received_at: when it came, with time zone.
+        values: one row a figure: measure, period, authority, value or symbol (neither where the cell was blank), source.
         **facts: publication, edition, filename, sha256, alias_version, received_by, report (plain JSON).
 
     Returns:
         Its reference, for example `EES-0001`.
+
+    Raises:
+        VintageTaken: someone else was first; look whether these bytes are there now, and otherwise try again.
     """
     number = int(connection.execute(select(func.coalesce(func.max(VINTAGES.c.id), 0))).scalar_one()) + 1
     reference = f"EES-{number:04d}"
-    connection.execute(insert(VINTAGES).values(id=number, reference=reference, received_at=received_at, **facts))
+    try:
+        with connection.begin_nested():
+            connection.execute(insert(VINTAGES).values(id=number, reference=reference, received_at=now(), **facts))
+    except IntegrityError as error:
+        raise VintageTaken(reference) from error
     table = values[_COLUMNS].astype(object)
     table = table.where(table.notna(), None)
     rows = [dict(zip(_COLUMNS, row, strict=True), vintage_id=number) for row in table.itertuples(index=False, name=None)]
@@ -72,15 +82,40 @@ def vintages(connection: Connection, publication: str | None = None) -> list[dic
     return [dict(row) for row in connection.execute(query).mappings()]
 
 
+def stored_vintage(connection: Connection, reference: str) -> dict[str, Any] | None:
+    """One vintage by its reference, or None."""
+    row = connection.execute(select(VINTAGES).where(VINTAGES.c.reference == reference)).mappings().first()
+    return dict(row) if row is not None else None
+
+
 def vintage_with_bytes(connection: Connection, sha256: str) -> dict[str, Any] | None:
     """The vintage made from these very bytes, or None."""
     row = connection.execute(select(VINTAGES).where(VINTAGES.c.sha256 == sha256)).mappings().first()
     return dict(row) if row is not None else None
 
 
-def vintage_values(connection: Connection, references: Sequence[str]) -> pd.DataFrame:
-    """The figures of some vintages: reference, publication, edition and the stored columns, in a fixed order."""
+def value_counts(connection: Connection) -> dict[str, int]:
+    """How many figures each vintage has, by its reference."""
+    counted = func.count(VALUES.c.id)
+    query = select(VINTAGES.c.reference, counted).outerjoin(VALUES, VALUES.c.vintage_id == VINTAGES.c.id)
+    return {reference: count for reference, count in connection.execute(query.group_by(VINTAGES.c.reference))}
+
+
+def vintage_values(connection: Connection, references: Sequence[str], measures: Sequence[str] | None = None) -> pd.DataFrame:
+    """The figures of some vintages.
+
+    Args:
+        connection: a reading connection.
+        references: of the vintages.
+        measures: only these; None for all.
+
+    Returns:
+        One row a figure: reference, publication, edition, then measure, period, authority, value, symbol, source; vintages in the
+        order in which they came.
+    """
     columns = [VINTAGES.c.reference, VINTAGES.c.publication, VINTAGES.c.edition, *(VALUES.c[name] for name in _COLUMNS)]
     query = select(*columns).join(VALUES, VALUES.c.vintage_id == VINTAGES.c.id).where(VINTAGES.c.reference.in_(list(references)))
+    if measures is not None:
+        query = query.where(VALUES.c.measure.in_(list(measures)))
     rows = connection.execute(query.order_by(VINTAGES.c.id, VALUES.c.id)).all()
-    return pd.DataFrame(rows, columns=["reference", "publication", "edition", *_COLUMNS])
+    return pd.DataFrame(rows, columns=["reference", "publication", "edition", *_COLUMNS]).astype({"value": float})

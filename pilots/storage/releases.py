@@ -5,6 +5,8 @@ from typing import Any
 from sqlalchemy import JSON, Column, Connection, ForeignKey, Integer, String, Table, func, insert, select
 
 from pilots.storage.base import METADATA, Moment, now
+from pilots.storage.published import VINTAGES
+from pilots.storage.submissions import ROWS, SUBMISSIONS
 
 RELEASES = Table(
     "releases",
@@ -70,8 +72,45 @@ def stored_release(connection: Connection, reference_or_name: str) -> dict[str, 
     return None
 
 
-def release_before(connection: Connection, number: int) -> dict[str, Any] | None:
-    """The release made before another, or None."""
-    query = select(RELEASES).where(RELEASES.c.id < number).order_by(RELEASES.c.id.desc()).limit(1)
-    row = connection.execute(query).mappings().first()
-    return None if row is None else dict(row)
+def released_submissions(connection: Connection, reference: str) -> list[dict[str, Any]]:
+    """The submissions of a release as they are stored."""
+    query = (
+        select(SUBMISSIONS)
+        .select_from(RELEASES)
+        .join(RELEASE_SUBMISSIONS)
+        .join(SUBMISSIONS)
+        .where(RELEASES.c.reference == reference)
+    )
+    return [dict(row) for row in connection.execute(query.order_by(SUBMISSIONS.c.id)).mappings()]
+
+
+def released_rows(connection: Connection, reference: str, collection: str | None = None) -> list[dict[str, Any]]:
+    """The typed rows of a release, or those of one collection, by region, period and row.
+
+    Args:
+        connection: a reading connection.
+        reference: of the release.
+        collection: only this one; None for all.
+
+    Returns:
+        One mapping a row: submission_id, region, period, contract_version, row (number in the file), data.
+    """
+    about = (SUBMISSIONS.c.region, SUBMISSIONS.c.period)
+    query = (
+        select(ROWS.c.submission_id, *about, SUBMISSIONS.c.contract_version, ROWS.c.row, ROWS.c.data)
+        .select_from(RELEASES)
+        .join(RELEASE_SUBMISSIONS)
+        .join(SUBMISSIONS)
+        .join(ROWS)
+        .where(RELEASES.c.reference == reference)
+        .order_by(*about, ROWS.c.submission_id, ROWS.c.row)
+    )
+    if collection is not None:
+        query = query.where(SUBMISSIONS.c.collection == collection)
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def released_vintages(connection: Connection, reference: str) -> list[dict[str, Any]]:
+    """The published vintages of a release as they are stored, in the order in which they came."""
+    query = select(VINTAGES).select_from(RELEASES).join(RELEASE_VINTAGES).join(VINTAGES).where(RELEASES.c.reference == reference)
+    return [dict(row) for row in connection.execute(query.order_by(VINTAGES.c.id)).mappings()]

@@ -11,18 +11,15 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
 
 from pilots.access import Actor
-from pilots.errors import UserError
 from pilots.storage.accounts import confirm_actor
 from pilots.storage.audit import add_event
-from pilots.storage.base import METADATA, stored_json
+from pilots.storage.base import StoreError, stored_json
+from pilots.storage.migrations.upgrade import is_up_to_date, upgrade
 
 DATABASE_VARIABLE = "PILOTS_DATABASE_URL"
 DEFAULT_URL = "sqlite:///var/pilots.sqlite"
 BUSY_SECONDS = 30  # how long a writer waits for another before it gives up
-
-
-class StoreError(UserError):
-    """The store cannot be opened or used; the message says which and what to do."""
+WRITERS_LOCK = 7_232_683_151  # the advisory lock by which PostgreSQL lets one writer at a time in, as SQLite does; any number
 
 
 def _prepare_sqlite(dbapi_connection: Any, _record: Any) -> None:
@@ -39,9 +36,21 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
+def _begin_postgresql(connection: Connection) -> None:
+    if connection.get_execution_options().get("writes", False):
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{BUSY_SECONDS}s'")
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITERS_LOCK})")
+
+
 def _engine(url: URL) -> Engine:
+    if url.get_backend_name() == "postgresql":
+        engine = create_engine(url, json_serializer=stored_json, pool_pre_ping=True)
+        event.listen(engine, "begin", _begin_postgresql)
+        return engine
     if url.get_backend_name() != "sqlite":
-        return create_engine(url, json_serializer=stored_json, pool_pre_ping=True)
+        raise StoreError(
+            f"The platform keeps its store in SQLite or PostgreSQL, not in {url.get_backend_name()}. Give another URL."
+        )
     if url.database and url.database != ":memory:":
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(url, json_serializer=stored_json)
@@ -58,13 +67,15 @@ class Store:
 
     @classmethod
     def open(cls, url: str | None = None) -> "Store":
-        """Open a store and bring its tables up to date.
+        """Open a store and bring its tables up to date; safe when several processes open a new store at once.
 
         Args:
-            url: an SQLAlchemy URL; without it, that of the environment variable PILOTS_DATABASE_URL, or `var/pilots.sqlite`.
+            url: an SQLAlchemy URL. Without it, that of the environment variable PILOTS_DATABASE_URL counts, for example
+                `postgresql+psycopg://user@host/database`; without that, `sqlite:///var/pilots.sqlite`, in the folder from which
+                Python was started.
 
         Raises:
-            StoreError: the URL cannot be read, or the database not reached.
+            StoreError: the URL cannot be read, the database not reached, or its tables are of a newer version than this code.
         """
         text = url or os.environ.get(DATABASE_VARIABLE) or DEFAULT_URL
         try:
@@ -89,14 +100,14 @@ class Store:
         """The store's URL without its password."""
         return self.engine.url.render_as_string(hide_password=True)
 
-    @property
-    def is_local(self) -> bool:
-        """Whether the store is a file of this machine."""
-        return self.engine.dialect.name == "sqlite"
-
     def _migrate(self) -> None:
+        with self.engine.connect() as connection:
+            if is_up_to_date(connection):
+                return
         with self.engine.connect().execution_options(writes=True) as connection, connection.begin():
-            METADATA.create_all(connection)
+            # Somebody else may have done it while this one waited for the lock.
+            if not is_up_to_date(connection):
+                upgrade(connection)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -116,12 +127,19 @@ class Store:
 
         Raises:
             NotAllowed: the actor's account was closed or changed.
+            StoreError: the database is busy, full or gone; nothing was changed.
         """
         kept = {} if detail is None else detail
-        with self.engine.connect().execution_options(writes=True) as connection, connection.begin():
-            confirm_actor(connection, actor)
-            yield connection
-            add_event(connection, actor, action, subject, kept)
+        try:
+            with self.engine.connect().execution_options(writes=True) as connection, connection.begin():
+                confirm_actor(connection, actor)
+                yield connection
+                add_event(connection, actor, action, subject, kept)
+        except OperationalError as error:
+            raise StoreError(
+                f"The store {self.address} could not be written to: {error.orig}. Nothing was changed. "
+                "Try again; if it happens again, check that the disk is not full and the database runs."
+            ) from error
 
     def close(self) -> None:
         """Let go of the database's connections."""

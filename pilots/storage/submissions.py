@@ -1,6 +1,7 @@
-"""Submissions: one uploaded version of a return each. Rows are only ever added; what became of a submission is told by its events."""
+"""Submissions: one uploaded version of a return each. Rows are only ever added; what became of one is told by its events."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -15,6 +16,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     and_,
+    bindparam,
     case,
     func,
     insert,
@@ -108,14 +110,20 @@ def add_state(connection: Connection, number: int, state: str, by: str, reason: 
     return True
 
 
-def _submissions(*narrow: Any) -> Select[Any]:
+@cache
+def _submissions(*names: str) -> Select[Any]:
     """Submissions with their status: superseded by a later signed one, or, while unsigned, by any later one.
 
-    `narrow` may only speak of collection, region and period: versions of one return are compared with each other.
+    `names` are the columns asked for equality, `regions` and `status`, each a parameter of the query. Only collection, region and
+    period narrow what is compared: versions of one return are compared with each other. Kept, since making it takes longer than
+    running it.
     """
     signed = and_(EVENTS.c.submission_id == SUBMISSIONS.c.id, EVENTS.c.state == SIGNED_OFF)
     same_return = [SUBMISSIONS.c.collection, SUBMISSIONS.c.region, SUBMISSIONS.c.period]
     signed_version = case((EVENTS.c.state.is_not(None), SUBMISSIONS.c.version), else_=0)
+    narrow = [SUBMISSIONS.c[name] == bindparam(name) for name in names if name in ("collection", "region", "period")]
+    if "regions" in names:
+        narrow.append(SUBMISSIONS.c.region.in_(bindparam("regions", expanding=True)))
     inner = (
         select(
             SUBMISSIONS,
@@ -134,12 +142,9 @@ def _submissions(*narrow: Any) -> Select[Any]:
         (and_(unsigned, inner.c.version < inner.c.latest_version), "superseded"),
         (unsigned, "submitted"),
         else_=SIGNED_OFF,
-    ).label("status")
-    return select(inner, status)
-
-
-def _found(connection: Connection, query: Select[Any]) -> list[dict[str, Any]]:
-    return [dict(row) for row in connection.execute(query).mappings()]
+    )
+    query = select(inner, status.label("status")).order_by(inner.c.id.desc())
+    return query.where(status == bindparam("status")) if "status" in names else query
 
 
 def stored_submissions(connection: Connection, regions: Sequence[str] | None = None, **equal: str | None) -> list[dict[str, Any]]:
@@ -150,13 +155,10 @@ def stored_submissions(connection: Connection, regions: Sequence[str] | None = N
         regions: codes of regions; None for all.
         **equal: `collection=`, `region=`, `period=`, `status=` narrow further; None does not.
     """
-    narrow = [SUBMISSIONS.c[name] == value for name, value in equal.items() if value is not None and name != "status"]
+    asked: dict[str, Any] = {name: value for name, value in equal.items() if value is not None}
     if regions is not None:
-        narrow.append(SUBMISSIONS.c.region.in_(list(regions)))
-    query = _submissions(*narrow)
-    if equal.get("status") is not None:
-        query = query.where(query.selected_columns["status"] == equal["status"])
-    return _found(connection, query.order_by(query.selected_columns["id"].desc()))
+        asked["regions"] = list(regions)
+    return [dict(row) for row in connection.execute(_submissions(*sorted(asked)), asked).mappings()]
 
 
 def stored_submission(connection: Connection, reference: str) -> dict[str, Any] | None:

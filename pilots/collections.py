@@ -1,0 +1,66 @@
+"""What regions are asked for: collections, the periods they are due for, and their contract as files to read and to fill in."""
+
+from dataclasses import dataclass
+from importlib import resources
+
+from data_contracts import Contract, ContractError, contracts, load_contract
+from pilots.errors import UserError
+from pilots.periods import KINDS, between, containing, parse
+from pilots.storage import Store
+from pilots.storage.base import now
+
+REGISTER = "reform_register"
+FIRST_TERM = "2019/20 autumn"
+
+
+@dataclass(frozen=True)
+class ContractFile:
+    """A contract to read and a template to fill in.
+
+    Attributes:
+        text: the contract as Open Data Contract Standard YAML.
+        template: a CSV with the headings and no rows.
+    """
+
+    text: str
+    template: str
+
+
+def returned_by_regions() -> dict[str, str]:
+    """Label by name of the collections that regions answer: all but the reform register, which is for the whole country."""
+    return {name: load_contract(name).title for name in contracts() if name != REGISTER}
+
+
+def periods_due(store: Store, collection: str) -> list[str]:
+    """The periods for which a collection is asked for, newest first, from 2019/20 to the present one.
+
+    Args:
+        store: the store that is asked; all stores ask for the same periods today.
+        collection: name of a collection with a period.
+
+    Raises:
+        UserError: there is no such collection, or it has no periods.
+    """
+    kind = _contract(collection).period_kind
+    if kind not in KINDS:
+        raise UserError(f"“{collection}” is not asked for by period. The collections are: {', '.join(returned_by_regions())}.")
+    first = containing(parse(FIRST_TERM).start, kind)
+    return between(str(first), str(containing(now().date(), kind)))[::-1]
+
+
+def contract_file(collection: str) -> ContractFile:
+    """The newest contract of a collection as files.
+
+    Raises:
+        UserError: there is no such collection.
+    """
+    contract = _contract(collection)
+    path = resources.files("data_contracts").joinpath("contracts", contract.name, f"{contract.version}.yaml")
+    return ContractFile(path.read_text(encoding="utf-8"), contract.template_csv())
+
+
+def _contract(collection: str) -> Contract:
+    try:
+        return load_contract(collection)
+    except ContractError as error:
+        raise UserError(str(error)) from error

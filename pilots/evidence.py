@@ -1,0 +1,298 @@
+"""From one question's panel to its evidence: every estimate asked for, checks, warnings, verdict and reading, as plain JSON.
+
+What a reader is told is made from results here and nowhere typed in: the same document feeds screens, command line and export.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from evaluation import (
+    ESTIMATORS,
+    NotEstimable,
+    PanelError,
+    Result,
+    estimate,
+    leave_one_out,
+    pretrend_test,
+    smallest_detectable_effect,
+)
+from evaluation.verdict import not_estimable_verdict, verdict
+from pilots.catalogue import Outcome, outcome
+from pilots.panels import Question
+from pilots.periods import CALENDAR, TERM, parse
+from pilots.places import names
+from pilots.plans import LARGEST, EstimatorChoice, Plan
+from pilots.wording import WARNING_TEXTS, listed, reading
+
+Results = dict[tuple[int, str], Result | NotEstimable]
+MOST_NAMED = 6  # more authorities with gaps than these are counted, not named
+AGGREGATES = ("overall", "event_time", "cells", "cohort", "calendar", "region")
+
+
+def evidence(
+    plan: Plan,
+    about: Outcome,
+    asked: Question,
+    truth: pd.DataFrame | None = None,
+    tell: Callable[[float, str], None] | None = None,
+) -> dict[str, Any]:
+    """The evidence on one outcome of a plan.
+
+    Args:
+        plan: what was asked.
+        about: the outcome.
+        asked: its panel and what is known of it.
+        truth: authority, period, effect: the known true effects, on synthetic data only.
+        tell: told the share done and what is being done.
+
+    Returns:
+        Plain JSON: see `pilots.views` for who reads what.
+    """
+    say = tell or (lambda share, words: None)
+    results: Results = {}
+    for number, choice in enumerate(plan.estimators):
+        say(0.7 * number / len(plan.estimators), f"{about.label}: {choice.name.replace('_', ' ')}")
+        for aggregate in AGGREGATES:
+            if aggregate in ESTIMATORS[choice.name].aggregates:
+                results[number, aggregate] = estimate(asked.panel, choice.name, aggregate=aggregate, **choice.options)
+    at = next(number for number, choice in enumerate(plan.estimators) if choice.name == plan.headline.estimator)
+    overall = results[at, "overall"]
+    cluster = headline_cluster(plan, overall)
+    say(0.75, f"{about.label}: checks")
+    document = {
+        "outcome": about.id,
+        "outcome_label": about.label,
+        "note": about.note,
+        "unit_label": about.effect_unit,
+        "direction": about.direction,
+        "guardrail": about.guardrail,
+        "period_word": "term" if about.frequency == TERM else "year",
+        "level": plan.level,
+        "smallest_effect": plan.smallest(about.id),
+        "data_digest": asked.digest,
+        "headline": _headline(plan, overall, cluster),
+        "results": [row for (number, aggregate), one in results.items() for row in _reports(plan, number, aggregate, one)],
+        "design": _design(plan, asked),
+        "pretrends": _pretrends(plan, results.get((at, "event_time"))),
+        "smallest_detectable_effect": _detectable(overall, cluster),
+        "leave_one_region_out": _leave_out(plan, plan.estimators[at], asked, overall, cluster),
+        "truth": _truth(truth, {aggregate: one for (number, aggregate), one in results.items() if number == at}),
+    }
+    document["pretrend"] = next(one for one in document["pretrends"] if one["cluster"] == cluster)
+    document["verdict"] = _verdict(plan, about, document)
+    document["warnings"] = warnings_of(plan, about, asked, overall)
+    document["reading"] = reading(document)
+    say(1.0, about.label)
+    return document
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None or not np.isfinite(value) else float(value)
+
+
+def _label(row: Mapping[str, Any], names_of_labels: list[str]) -> dict[str, Any]:
+    found = {name: row[name] for name in names_of_labels}
+    return {name: None if pd.isna(value) else int(value) if name == "event_time" else value for name, value in found.items()}
+
+
+def _rows(result: Result, cluster: str, level: float) -> list[dict[str, Any]]:
+    frame = result.frame(level=level, cluster=cluster)
+    labels = [name for name in result.labels.columns if name != "outcome"]
+    numbers = ("estimate", "std_error", "df", "p_value", "lower", "upper")
+    return [{"label": _label(row, labels), **{name: _number(row[name]) for name in numbers}} for row in frame.to_dict("records")]
+
+
+def _reports(plan: Plan, number: int, aggregate: str, result: Result | NotEstimable) -> list[dict[str, Any]]:
+    """One entry a clustering. A region alone is one cluster by region, so its own error comes from its authorities only."""
+    choice = plan.estimators[number]
+    clusters = [one for one in plan.clusters if not (aggregate == "region" and one == "region")] or ["authority"]
+    made = []
+    for cluster in clusters:
+        entry: dict[str, Any] = {
+            "estimator": choice.name,
+            "options": dict(choice.options),
+            "aggregate": aggregate,
+            "cluster": cluster,
+        }
+        if isinstance(result, NotEstimable):
+            made.append({**entry, "rows": [], "warnings": [], "not_estimable": result.to_dict()})
+            continue
+        try:
+            rows, refused = _rows(result, cluster, plan.level), None
+        except PanelError as error:
+            rows, refused = [], {"reason": str(error), "remedy": ""}
+        made.append({**entry, "rows": rows, "warnings": list(result.warnings), "not_estimable": refused})
+    return made
+
+
+def headline_cluster(plan: Plan, result: Result | NotEstimable) -> str:
+    """The clustering of the headline: the plan's, or the one with the largest error; none at all counts as the largest."""
+    if plan.headline.cluster != LARGEST:
+        return plan.headline.cluster
+    if isinstance(result, NotEstimable):
+        return plan.clusters[0]
+    return max(plan.clusters, key=lambda cluster: _error(result, cluster))
+
+
+def _error(result: Result, cluster: str) -> float:
+    try:
+        error = float(result.inference(cluster=cluster).std_error[0])
+    except PanelError:  # all in one cluster: the headline says so
+        return np.inf
+    return error if np.isfinite(error) else np.inf
+
+
+def _headline(plan: Plan, result: Result | NotEstimable, cluster: str) -> dict[str, Any]:
+    about = {"estimator": plan.headline.estimator, "cluster": cluster, "level": plan.level}
+    if isinstance(result, NotEstimable):
+        return {**about, "not_estimable": result.to_dict()}
+    try:
+        inference = result.inference(cluster=cluster)
+    except PanelError as error:
+        return {**about, "not_estimable": {"reason": str(error), "remedy": ""}}
+    row = _rows(result, cluster, plan.level)[0]
+    if row["std_error"] is None:
+        reason = " ".join(inference.warnings) or "the error cannot be had"
+        remedy = (
+            f"The estimate alone is {row['estimate']:.2f}. Another clustering, or more treated clusters, would allow an interval."
+        )
+        return {**about, "estimate": row["estimate"], "not_estimable": {"reason": reason.rstrip("."), "remedy": remedy}}
+    counts = {"clusters": int(inference.clusters[0]), "treated_clusters": int(inference.treated_clusters[0])}
+    return {**about, **{name: row[name] for name in row if name != "label"}, **counts}
+
+
+def _design(plan: Plan, asked: Question) -> dict[str, Any]:
+    panel = asked.panel
+    seen, treated = panel.weights[0] > 0, panel.treated
+    cohorts = [(panel.periods[at], int((panel.cohort == at).sum())) for at in np.unique(panel.cohort[treated])]
+    stop = {code: parse(period) for code, period in asked.stopped}
+    order = [parse(str(period)) for period in panel.periods]
+    ended = sum(sum(not when < stop[str(unit)] for when in order) for unit in panel.units if str(unit) in stop)
+    codes = {name: panel.clusters[name][0] for name in plan.clusters}
+    return {
+        "treated_units": int(treated.sum()),
+        "comparison_units": int((~treated).sum()),
+        "cohorts": [{"first_treated": str(period), "units": count} for period, count in cohorts],
+        "clusters": {name: len(np.unique(code)) for name, code in codes.items()},
+        "treated_clusters": {name: len(np.unique(code[treated])) for name, code in codes.items()},
+        "periods": [str(period) for period in panel.periods],
+        "cells": int(seen.sum()),
+        "missing_cells": int((~seen).sum()) - ended,
+        "missing_treated_cells": len(asked.gaps),
+        "cells_after_stop": ended,
+        "dropped": [{"authority": str(unit), "reason": reason} for unit, reason in panel.dropped],
+    }
+
+
+def _pretrends(plan: Plan, result: Result | NotEstimable | None) -> list[dict[str, Any]]:
+    """The joint pre-trend test of the headline's estimator, under each clustering."""
+    made = []
+    for cluster in plan.clusters:
+        if result is None:
+            refusal = NotEstimable(f"{plan.headline.estimator} has no event study", "Name an estimator that has one.")
+            made.append({"cluster": cluster, "not_estimable": refusal.to_dict()})
+            continue
+        found = result if isinstance(result, NotEstimable) else pretrend_test(result, cluster)
+        if isinstance(found, NotEstimable):
+            made.append({"cluster": cluster, "not_estimable": found.to_dict()})
+        else:
+            made.append({**found.to_dict(), "cluster": cluster, "not_estimable": None})
+    return made
+
+
+def _detectable(result: Result | NotEstimable, cluster: str) -> dict[str, Any] | None:
+    if isinstance(result, NotEstimable):
+        return None
+    found = smallest_detectable_effect(result, cluster)
+    return {"value": None, "reason": found.reason} if isinstance(found, NotEstimable) else found.to_dict()
+
+
+def _leave_out(
+    plan: Plan, choice: EstimatorChoice, asked: Question, overall: Result | NotEstimable, cluster: str
+) -> list[dict[str, Any]]:
+    if isinstance(overall, NotEstimable):
+        return []
+    found = leave_one_out(asked.panel, choice.name, by="region", cluster=cluster, level=plan.level, **choice.options)
+    numbers = ("estimate", "std_error", "lower", "upper", "p_value")
+    return [{**row, **{name: _number(row[name]) for name in numbers if name in row}} for row in found]
+
+
+def _truth(truth: pd.DataFrame | None, results: Mapping[str, Result | NotEstimable]) -> dict[str, Any] | None:
+    """The known truth of exactly what each row estimates: the row's own weights on cells, put on the true effects."""
+    if truth is None:
+        return None
+    made: dict[str, Any] = {}
+    for aggregate, words in (("overall", "overall"), ("event_time", "by_event_time"), ("region", "by_region")):
+        result = results.get(aggregate)
+        if not isinstance(result, Result):
+            continue
+        values = result.weights @ _effects(truth, result).ravel()
+        if aggregate == "overall":
+            made[words] = float(values[0])
+            continue
+        labels = result.labels[aggregate]
+        made[words] = {str(label): float(value) for label, value in zip(labels, values, strict=True) if not pd.isna(label)}
+    return made
+
+
+def _effects(truth: pd.DataFrame, result: Result) -> np.ndarray:
+    effects = np.zeros((len(result.panel.units), len(result.panel.periods)))
+    unit = {label: at for at, label in enumerate(result.panel.units)}
+    period = {label: at for at, label in enumerate(result.panel.periods)}
+    for authority, when, effect in truth[["authority", "period", "effect"]].itertuples(index=False, name=None):
+        if authority in unit and when in period:
+            effects[unit[authority], period[when]] = effect
+    return effects
+
+
+def _verdict(plan: Plan, about: Outcome, document: Mapping[str, Any]) -> dict[str, str]:
+    headline, detectable = document["headline"], document["smallest_detectable_effect"]
+    if "not_estimable" in headline:
+        found = not_estimable_verdict(headline["not_estimable"]["reason"])
+    else:
+        found = verdict(
+            estimate=headline["estimate"],
+            lower=headline["lower"],
+            upper=headline["upper"],
+            detectable=detectable["value"] if detectable else None,
+            smallest_effect=plan.smallest(about.id),
+            direction=about.direction,
+            unit=about.effect_unit,
+            level=plan.level,
+        )
+    return {"kind": found.kind, "words": found.words}
+
+
+def warnings_of(plan: Plan, about: Outcome, asked: Question, overall: Result | NotEstimable) -> list[dict[str, str]]:
+    """What a reader must know beside the number: kind and text, the gravest first."""
+    panel, made = asked.panel, []
+
+    def add(kind: str, /, **words: Any) -> None:
+        made.append({"kind": kind, "text": WARNING_TEXTS[kind].format(**words)})
+
+    inside = {parse(str(period)) for period in panel.periods}
+    for one in about.breaks:
+        when = parse(one.period)
+        if any(period < when for period in inside) and any(not period < when for period in inside):
+            add("series_break", period=when.label, text=one.text)
+    if about.gameable_twin:
+        twin = outcome(about.gameable_twin)
+        add("gameable", text=about.gameable, twin=twin.label)
+    lacking = sorted({code for code, _, _ in asked.gaps})
+    if len(lacking) > MOST_NAMED:
+        add("missing_authorities", count=len(lacking), treated=len(asked.treated), cells=len(asked.gaps))
+    for code in lacking if len(lacking) <= MOST_NAMED else ():
+        periods = [f"{when} (“{symbol}”)" if symbol else when for who, when, symbol in asked.gaps if who == code]
+        add("missing_authority", name=names().get(code, code), periods=listed(periods))
+    if asked.stopped:
+        who = listed([f"{names().get(code, code)} (from {period})" for code, period in asked.stopped])
+        add("stopped", count=len(asked.stopped), who=who)
+    if plan.start == "first_full_period":
+        add("partial_period", kind="calendar year" if about.frequency == CALENDAR else about.frequency)
+    made += [{"kind": "notice", "text": text} for text in asked.notices]
+    if isinstance(overall, Result):
+        made += [{"kind": "estimator", "text": text} for text in overall.warnings if text not in asked.notices]
+    return made

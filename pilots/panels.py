@@ -1,0 +1,265 @@
+"""From a release and a plan to a panel: figures to cells, the register to starts and stops, and everything that was left out."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from data_contracts import contracts, load_contract
+from evaluation import Cells, Panel
+from pilots import releases
+from pilots.catalogue import Outcome, publications
+from pilots.errors import UserError
+from pilots.periods import containing, first_full, ordered, parse
+from pilots.places import authorities, names, partnerships, resolve
+from pilots.plans import Plan
+from pilots.published import measure_values
+from pilots.releases import Release
+from pilots.storage import Store
+from pilots.storage.base import canonical_json
+
+NUMERATOR, DENOMINATOR = "numerator", "denominator"
+
+
+@dataclass(frozen=True)
+class Source:
+    """The figures of one outcome in a release.
+
+    Attributes:
+        rows: authority, period, numerator and denominator (one row a stratum); missing where a symbol stands or nothing came.
+        symbols: authority, period, symbol of the cells in which a symbol stands in place of a figure.
+        notices: what was left out on the way, in plain words.
+    """
+
+    rows: pd.DataFrame
+    symbols: pd.DataFrame
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Question:
+    """One outcome of a plan, ready to be estimated.
+
+    Attributes:
+        panel: who is observed and treated when.
+        treated: codes of the authorities with the reform within the window.
+        gaps: authority and period of treated cells without a figure, with the symbol where one stands.
+        stopped: authority and first period without the reform, for those that stopped within the window.
+        notices: what was done and left out.
+        digest: of the figures and starts that the panel was made from.
+    """
+
+    panel: Panel
+    treated: tuple[str, ...]
+    gaps: tuple[tuple[str, str, str], ...] = ()
+    stopped: tuple[tuple[str, str], ...] = ()
+    notices: tuple[str, ...] = ()
+    digest: str = ""
+
+
+def figures(store: Store, release: Release, outcome: Outcome) -> Source:
+    """The figures that a release has for an outcome.
+
+    Raises:
+        UserError: the release has none of them; the message says what to import or wait for.
+    """
+    if outcome.source in publications():
+        return _published(store, release, outcome)
+    if outcome.source in contracts():
+        return _returned(store, release, outcome)
+    raise UserError(
+        f"{outcome.label} comes from “{outcome.source}”, which is neither a publication nor a collection of this platform."
+    )
+
+
+def _published(store: Store, release: Release, outcome: Outcome) -> Source:
+    references = releases.vintage_references(release, outcome.source)
+    if not references:
+        raise UserError(
+            f"Release {release.name} has no published figures for {outcome.label}. Import {outcome.source} from Explore "
+            "education statistics (pilots import-ees FILE.zip), then make a new release."
+        )
+    measures = list(dict.fromkeys([*outcome.numerator, *outcome.denominator]))
+    with store.read() as connection:
+        values = measure_values(connection, references, measures)
+    if values.empty:
+        raise UserError(
+            f"The published figures in release {release.name} do not have {', '.join(measures)}. Import a release that does."
+        )
+    wide = values.pivot(index=["authority", "period"], columns="measure", values="value").reindex(columns=measures)
+    marks = values[values["symbol"].notna()].drop_duplicates(["authority", "period"])[["authority", "period", "symbol"]]
+    return Source(_ratio(wide.reset_index(), outcome), marks.reset_index(drop=True))
+
+
+def _returned(store: Store, release: Release, outcome: Outcome) -> Source:
+    rows = releases.collection_rows(store, release, outcome.source)
+    if rows.empty:
+        raise UserError(
+            f"Release {release.name} has no signed-off returns of {outcome.source}, so there is nothing on {outcome.label}. "
+            "Sign off the returns, then make a new release."
+        )
+    contract = load_contract(outcome.source)
+    column_of = {measure: column for column, measure in contract.measures.items()}
+    wanted = list(dict.fromkeys([*outcome.numerator, *outcome.denominator]))
+    absent = [measure for measure in wanted if measure not in column_of]
+    if absent:
+        raise UserError(
+            f"The collection {outcome.source} has no measure “{absent[0]}”. Correct the outcome {outcome.id} in the catalogue."
+        )
+    rows = _of_strata(rows, contract.strata, outcome)
+    table = rows[["authority", "period"]].astype(str)
+    for measure in wanted:
+        table[measure] = rows[column_of[measure]].astype("Float64").to_numpy(dtype=float, na_value=np.nan)
+    marked = [name for name in (f"{column_of[measure]}__symbol" for measure in wanted) if name in rows]
+    table["symbol"] = rows[marked].bfill(axis=1).iloc[:, 0] if marked else None
+    table, notices = _todays_codes(table.reset_index(drop=True))
+    marks = table.loc[table["symbol"].notna(), ["authority", "period", "symbol"]].drop_duplicates(["authority", "period"])
+    return Source(_ratio(table, outcome), marks.reset_index(drop=True), notices)
+
+
+def _of_strata(rows: pd.DataFrame, strata: Sequence[str], outcome: Outcome) -> pd.DataFrame:
+    """The rows of the outcome's strata, named like “tier 3”; all of them where it names none."""
+    if not outcome.strata:
+        return rows
+    words = {name: name + " " + rows[name].astype(str) for name in strata}
+    keep = pd.concat([column.isin(outcome.strata) for column in words.values()], axis=1).any(axis=1)
+    if not keep.any():
+        there = sorted({word for column in words.values() for word in column})
+        raise UserError(f"None of the rows is of {', '.join(outcome.strata)}. The rows are of: {', '.join(there)}.")
+    return rows[keep]
+
+
+def _todays_codes(table: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Rows under the codes of today; those of areas that were divided are left out, with a notice."""
+    pairs = table[["authority", "period"]].drop_duplicates()
+    found = {pair: resolve(*pair) for pair in pairs.itertuples(index=False, name=None)}
+    target = [found[pair].authority for pair in table[["authority", "period"]].itertuples(index=False, name=None)]
+    notices = sorted({one.message for one in found.values() if one.authority is None})
+    kept = table.assign(authority=target)
+    return kept[kept["authority"].notna()].reset_index(drop=True), tuple(notices)
+
+
+def _ratio(table: pd.DataFrame, outcome: Outcome) -> pd.DataFrame:
+    """Numerator and denominator of each row; missing where any of their parts is."""
+    out = table[["authority", "period"]].copy()
+    out[NUMERATOR] = table[list(outcome.numerator)].sum(axis=1, skipna=False)
+    if outcome.denominator:
+        out[DENOMINATOR] = table[list(outcome.denominator)].sum(axis=1, skipna=False)
+        both = out[NUMERATOR].notna() & out[DENOMINATOR].notna()
+        out.loc[~both, [NUMERATOR, DENOMINATOR]] = np.nan
+    return out
+
+
+def starts(spells: pd.DataFrame, plan: Plan, kind: str) -> tuple[dict[str, str], dict[str, str]]:
+    """First treated period and, for those that stopped for good, first period without the reform, by authority.
+
+    Args:
+        spells: the register's spells, all reforms.
+        plan: which reform, and what counts as the first treated period.
+        kind: the kind of period of the outcome.
+    """
+    mine = spells[(spells["reform"] == plan.reform) & ~(pd.to_numeric(spells["intensity"], errors="coerce") == 0)]
+    first, stop = {}, {}
+    for authority, rows in mine.groupby("authority", sort=True):
+        begun = min(rows["start"])
+        period = first_full(begun, kind) if plan.start == "first_full_period" else containing(begun, kind)
+        code = resolve(str(authority), period).authority or str(authority)
+        first[code] = str(period)
+        if rows["end"].notna().all():
+            last = containing(max(rows["end"]), kind)
+            stop[code] = str(last.next())
+    return first, stop
+
+
+def question(store: Store, release: Release, plan: Plan, outcome: Outcome, spells: pd.DataFrame) -> Question:
+    """The panel of one outcome of a plan, with everything a reader must know of how it came about.
+
+    Raises:
+        UserError: the release cannot answer; PanelError: nobody is treated within the window, or the figures cannot be used.
+    """
+    source = figures(store, release, outcome)
+    rows = source.rows[source.rows["period"].isin(plan.periods)]
+    if rows.empty:
+        there = ordered(source.rows["period"])
+        raise UserError(
+            f"There are no figures for {outcome.label} from {plan.first} to {plan.last}; there are some from {there[0]} to "
+            f"{there[-1]}. Change the plan's window."
+        )
+    first, stop = starts(spells, plan, outcome.frequency)
+    units = _units(rows, plan, first)
+    rows = rows[rows["authority"].isin(units["authority"])]
+    rows, stopped = _without_stopped(rows, stop, plan.last)
+    present = [period for period in plan.periods if period in set(rows["period"])]
+    values = [NUMERATOR, DENOMINATOR] if outcome.denominator else [NUMERATOR]
+    cells = Cells.from_rows(rows, unit="authority", period="period", values=values)
+    panel = Panel.from_cells(
+        cells,
+        treatment=units,
+        outcome={outcome.id: (NUMERATOR, DENOMINATOR if outcome.denominator else None, outcome.scale)},
+        first_treated="first_treated",
+        weight="denominator" if plan.weights == "denominator" and outcome.denominator else None,
+        cluster=("region",),
+        region="region",
+        periods=present,
+    )
+    treated = tuple(unit for unit, is_treated in zip(panel.units, panel.treated, strict=True) if is_treated)
+    notices = [*source.notices, *panel.notices]
+    lost = [period for period in plan.periods if period not in present]
+    if lost:
+        notices.append(f"There are no figures for {', '.join(lost)}.")
+    absent = sorted(set(first) & set(units["authority"]) - set(panel.units))
+    if absent:
+        notices.append(f"There are no figures at all for {', '.join(names().get(code, code) for code in absent)}.")
+    gaps = _gaps(panel, source.symbols, stopped)
+    return Question(panel, treated, gaps, stopped, tuple(dict.fromkeys(notices)), _digest(rows, units))
+
+
+def _digest(rows: pd.DataFrame, units: pd.DataFrame) -> str:
+    """SHA-256 of the figures and starts, in a fixed order whatever the order in which they came."""
+    figures_used = rows.astype(object).where(rows.notna(), None).values.tolist()
+    starts_used = units.astype(object).where(units.notna(), None).values.tolist()
+    content = [sorted(map(canonical_json, figures_used)), sorted(map(canonical_json, starts_used))]
+    return hashlib.sha256(canonical_json(content).encode()).hexdigest()
+
+
+def _units(rows: pd.DataFrame, plan: Plan, first: dict[str, str]) -> pd.DataFrame:
+    """Authority, region and first treated period of everyone who takes part."""
+    place = authorities().set_index("authority")
+    codes = sorted(set(rows["authority"]) & set(place.index))
+    table = pd.DataFrame({"authority": codes, "region": [place.at[code, "region"] for code in codes]})
+    table["first_treated"] = [first.get(code) for code in codes]
+    table = table[~table["authority"].isin(plan.comparison.leave_out)]
+    adopts = table["first_treated"].notna()
+    if plan.comparison.authorities == "same_regions":
+        table = table[adopts | table["region"].isin(table.loc[adopts, "region"])]
+    elif plan.comparison.authorities == "programme_only":
+        table = table[adopts | table["authority"].isin(partnerships()["authority"])]
+    if table.empty:
+        raise UserError("The plan's comparison leaves out every authority. Change comparison in the plan.")
+    return table.reset_index(drop=True)
+
+
+def _without_stopped(rows: pd.DataFrame, stop: dict[str, str], last: str) -> tuple[pd.DataFrame, tuple[tuple[str, str], ...]]:
+    """Leave out what comes after a reform has stopped: those periods are neither with the reform nor without its traces."""
+    until = rows["authority"].map(stop)
+    order = {period: parse(period).start for period in {*rows["period"], *until.dropna()}}
+    gone = until.notna() & (rows["period"].map(order) >= until.map(order))
+    present = set(rows["authority"])
+    stopped = tuple(
+        sorted((code, period) for code, period in stop.items() if code in present and not parse(last) < parse(period))
+    )
+    return rows[~gone], stopped
+
+
+def _gaps(panel: Panel, symbols: pd.DataFrame, stopped: Sequence[tuple[str, str]]) -> tuple[tuple[str, str, str], ...]:
+    """Cells of authorities with the reform that have no figure, with the symbol that stands there; stops are told elsewhere."""
+    mark = {(code, period): symbol for code, period, symbol in symbols.itertuples(index=False, name=None)}
+    stop = {code: parse(period) for code, period in stopped}
+    found = []
+    for unit, period in np.argwhere((panel.weights[0] == 0) & panel.treated[:, None]):
+        code, when = str(panel.units[unit]), str(panel.periods[period])
+        if code not in stop or parse(when) < stop[code]:
+            found.append((code, when, str(mark.get((code, when), ""))))
+    return tuple(found)

@@ -1,0 +1,254 @@
+"""What a plan says, and every way in which its YAML can be wrong, said by name."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from evaluation import ESTIMATORS, PanelError
+from evaluation.estimators import check_options
+from pilots.catalogue import CatalogueError, outcome, reform
+from pilots.errors import UserError
+from pilots.periods import PeriodError, between, parse
+from pilots.places import authorities
+from pilots.storage.base import canonical_json
+
+STARTS = ("first_full_period", "containing_period")
+COMPARISONS = ("all_others", "same_regions", "programme_only")
+WEIGHTS = ("none", "denominator")
+CLUSTERS = ("region", "authority")
+LARGEST = "largest_error"  # as the headline's cluster: of the plan's clusterings, the one with the largest error
+KEYS = {
+    "plan": "a short name, for example ehcp_timeliness",
+    "version": "a version in quotation marks, for example “1”",
+    "title": "a title for readers",
+    "question": "the question in one sentence",
+    "reform": "a reform of the catalogue",
+    "outcomes": "a list of outcomes of the catalogue",
+    "window": "the first and the last period",
+    "estimators": "a list of estimators",
+    "headline": "which estimator and clustering make the headline",
+}
+OPTIONAL = ("start", "comparison", "weights", "clusters", "level", "smallest_effect", "note")
+
+
+class PlanError(UserError):
+    """A plan that cannot be used: the message says which key, what is wrong and what may stand there."""
+
+
+@dataclass(frozen=True)
+class EstimatorChoice:
+    """One estimator with the options that the plan gives it."""
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Who compares: all other authorities, those of the same regions, or the programme's own; less those left out."""
+
+    authorities: str = "all_others"
+    leave_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The estimator whose overall effect is the headline, and a clustering or `largest_error`, the most cautious of them."""
+
+    estimator: str
+    cluster: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A plan.
+
+    Attributes:
+        plan, version, title, question, note: its name, version and words for readers.
+        reform: id of a reform in the catalogue.
+        outcomes: ids of outcomes in the catalogue, all of one kind of period.
+        first, last: the first and last period looked at.
+        start: the first treated period is the first full one after the start, or the one that contains it.
+        comparison: who compares.
+        weights: `none` (every authority counts the same) or `denominator`.
+        estimators: what is estimated, in the plan's order.
+        clusters: clusterings that are reported, the headline's among them.
+        headline: what makes the headline.
+        level: of the intervals, between 0 and 1.
+        smallest_effect: smallest effect that matters by outcome; where there is none the catalogue's.
+        text: the YAML as written.
+        digest: SHA-256 of its content, whatever its layout and comments.
+    """
+
+    plan: str
+    version: str
+    title: str
+    question: str
+    reform: str
+    outcomes: tuple[str, ...]
+    first: str
+    last: str
+    start: str
+    comparison: Comparison
+    weights: str
+    estimators: tuple[EstimatorChoice, ...]
+    clusters: tuple[str, ...]
+    headline: Headline
+    level: float
+    smallest_effect: Mapping[str, float]
+    note: str
+    text: str
+    digest: str
+
+    @property
+    def periods(self) -> list[str]:
+        """The periods of the window, in order."""
+        return between(self.first, self.last)
+
+    def smallest(self, name: str) -> float | None:
+        """The smallest effect that matters for one outcome, or None where nobody has said."""
+        return self.smallest_effect.get(name, outcome(name).smallest_effect)
+
+
+def load_plan(text: str) -> Plan:
+    """Read a plan.
+
+    Args:
+        text: the YAML document.
+
+    Raises:
+        PlanError: what is wrong, at which key, and what may stand there.
+    """
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise PlanError(f"The plan is not YAML that can be read: {error}. Look at that line; indent with spaces.") from error
+    if not isinstance(document, dict):
+        raise PlanError("The plan is empty or no list of keys. Begin with one of the plans that ship with the platform.")
+    _check_keys(document)
+    try:
+        return _plan(document, text)
+    except (CatalogueError, PeriodError, PanelError) as error:
+        raise PlanError(f"The plan “{document['plan']}” cannot be used: {error}") from error
+
+
+def _check_keys(document: dict[str, Any]) -> None:
+    for key, words in KEYS.items():
+        if document.get(key) in (None, "", [], {}):
+            raise PlanError(f"The plan has no {key}. Add {key}: {words}.")
+    unknown = sorted(set(map(str, document)) - set(KEYS) - set(OPTIONAL))
+    if unknown:
+        raise PlanError(f"The plan has the unknown key “{unknown[0]}”. The keys are: {', '.join([*KEYS, *OPTIONAL])}.")
+
+
+def _plan(document: dict[str, Any], text: str) -> Plan:
+    window = _mapping(document, "window", ("first", "last"))
+    headline = Headline(**_mapping(document, "headline", ("estimator", "cluster")))
+    clusters = tuple(_choice("clusters", one, CLUSTERS) for one in document.get("clusters", CLUSTERS))
+    choices = tuple(_estimator(entry) for entry in _list(document, "estimators"))
+    outcomes = tuple(outcome(str(one)).id for one in _list(document, "outcomes"))
+    plan = Plan(
+        plan=str(document["plan"]),
+        version=str(document["version"]),
+        title=str(document["title"]),
+        question=" ".join(str(document["question"]).split()),
+        reform=reform(str(document["reform"])).id,
+        outcomes=outcomes,
+        first=str(parse(str(window["first"]))),
+        last=str(parse(str(window["last"]))),
+        start=_choice("start", document.get("start", STARTS[0]), STARTS),
+        comparison=_comparison(document.get("comparison", {})),
+        weights=_choice("weights", document.get("weights", "none"), WEIGHTS),
+        estimators=choices,
+        clusters=clusters,
+        headline=headline,
+        level=_level(document.get("level", 0.95)),
+        smallest_effect=_smallest(document.get("smallest_effect", {}), outcomes),
+        note=" ".join(str(document.get("note", "")).split()),
+        text=text,
+        digest=hashlib.sha256(canonical_json(document).encode()).hexdigest(),
+    )
+    _check_together(plan)
+    return plan
+
+
+def _check_together(plan: Plan) -> None:
+    kind = parse(plan.first).kind
+    for name in plan.outcomes:
+        if outcome(name).frequency != kind:
+            raise PlanError(
+                f"The outcome “{name}” comes by {outcome(name).frequency}, but the window is in {kind}s. Change one of them."
+            )
+    if len(plan.periods) < 2:
+        raise PlanError("The window has one period only. A change needs at least two.")
+    names = [choice.name for choice in plan.estimators]
+    if plan.headline.estimator not in names:
+        raise PlanError(f"The headline's estimator “{plan.headline.estimator}” is not among the plan's: {', '.join(names)}.")
+    if plan.headline.cluster not in (*plan.clusters, LARGEST):
+        raise PlanError(
+            f"The headline's cluster “{plan.headline.cluster}” is not among the plan's: {', '.join(plan.clusters)}, {LARGEST}."
+        )
+
+
+def _choice(key: str, value: Any, choices: tuple[str, ...]) -> str:
+    if value not in choices:
+        raise PlanError(f"{key} cannot be “{value}”. It is one of: {', '.join(choices)}.")
+    return str(value)
+
+
+def _list(document: dict[str, Any], key: str) -> list[Any]:
+    if not isinstance(document[key], list):
+        raise PlanError(f"{key} must be a list: write each on a line of its own, after a hyphen.")
+    if len({canonical_json(one) for one in document[key]}) < len(document[key]):
+        raise PlanError(f"{key} names something twice. Name each once.")
+    return list(document[key])
+
+
+def _mapping(document: dict[str, Any], key: str, names: tuple[str, ...]) -> dict[str, str]:
+    value = document[key]
+    if not isinstance(value, dict) or set(value) != set(names):
+        raise PlanError(f"{key} must have {' and '.join(names)}, and nothing else.")
+    return {name: str(value[name]) for name in names}
+
+
+def _estimator(entry: Any) -> EstimatorChoice:
+    if isinstance(entry, str):
+        entry = {"name": entry}
+    if not isinstance(entry, dict) or "name" not in entry or set(entry) - {"name", "options"}:
+        raise PlanError(
+            f"Each of the estimators has a name and, if need be, options. The estimators are: {', '.join(ESTIMATORS)}."
+        )
+    options = dict(entry.get("options") or {})
+    check_options(str(entry["name"]), options)
+    return EstimatorChoice(str(entry["name"]), options)
+
+
+def _comparison(entry: Any) -> Comparison:
+    if not isinstance(entry, dict) or set(entry) - {"authorities", "leave_out"}:
+        raise PlanError("comparison has the keys authorities and leave_out, and nothing else.")
+    codes = tuple(str(code) for code in entry.get("leave_out") or ())
+    known = set(authorities()["authority"])
+    for code in codes:
+        if code not in known:
+            raise PlanError(f"comparison leaves out “{code}”, which is no code of a local authority in England.")
+    return Comparison(_choice("comparison: authorities", entry.get("authorities", COMPARISONS[0]), COMPARISONS), codes)
+
+
+def _level(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1:
+        raise PlanError(f"level cannot be “{value}”. Write a number between 0 and 1, for example 0.95.")
+    return float(value)
+
+
+def _smallest(entry: Any, outcomes: tuple[str, ...]) -> dict[str, float]:
+    if not isinstance(entry, dict):
+        raise PlanError("smallest_effect gives a number for an outcome, for example {timeliness_20_weeks: 5}.")
+    for name, value in entry.items():
+        if name not in outcomes:
+            raise PlanError(f"smallest_effect names “{name}”, which is no outcome of the plan: {', '.join(outcomes)}.")
+        if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+            raise PlanError(f"The smallest effect of {name} cannot be “{value}”. Write a number above 0.")
+    return {str(name): float(value) for name, value in entry.items()}

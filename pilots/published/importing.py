@@ -1,0 +1,220 @@
+"""The import of a release: bytes kept, files read, figures stored under one vintage, with a report of what could not be used."""
+
+from collections.abc import Callable
+from hashlib import sha256
+from typing import Any
+
+import pandas as pd
+import polars as pl
+
+from data_contracts.reading import safe_name
+from pilots.access import Actor, check_actor_can
+from pilots.catalogue import Aliases
+from pilots.published.edition import alias_of, edition_of, publication_of, tell_absent_files
+from pilots.published.figures import figures, spanned, tell_gaps
+from pilots.published.files import NotReadable, Upload, check_size, open_upload
+from pilots.published.mapping import CODES, latest_edition, map_rows
+from pilots.published.outcomes import feeds, tell_breaks
+from pilots.published.remarks import Remarks
+from pilots.published.report import ImportReport
+from pilots.published.restatement import resolved, tell_changes
+from pilots.published.rows import Rows, Unusable, read_rows
+from pilots.storage import Store
+from pilots.storage import published as stored
+from pilots.storage.blobs import keep_bytes
+
+Progress = Callable[[float, str], None]
+ACTION = "import_published"
+
+
+def import_ees(store: Store, actor: Actor, filename: str, content: bytes, progress: Progress | None = None) -> ImportReport:
+    """Take in a release of Explore education statistics as it was published: its zip, or one of its CSV files.
+
+    The bytes are kept before anything looks into them. Nothing that is stored is ever overwritten: other bytes of the same
+    release make a further vintage, and what changed is told.
+
+    Args:
+        store: where to.
+        actor: who imports.
+        filename: the name it came with.
+        content: its bytes.
+        progress: is told the share done (0 to 1) and what is being done.
+
+    Returns:
+        The report; where these very bytes are there already, that of their vintage, with `repeated` set.
+
+    Raises:
+        NotAllowed: the actor may not import published series.
+        NotReadable: it cannot be taken in; the message says why and what to do.
+    """
+    check_actor_can(actor, ACTION)
+    tell = progress or (lambda share, words: None)
+    name = safe_name(filename)
+    check_size(name, content)
+    digest = sha256(content).hexdigest()
+    with store.read() as connection:
+        known = stored.vintage_with_bytes(connection, digest)
+    if known is not None:
+        tell(1.0, "This file was imported before")
+        return ImportReport.from_vintage(known, repeated=True)
+    tell(0.02, "Keeping the file")
+    detail = {"step": "received", "filename": name, "size": len(content), "sha256": digest}
+    with store.write(actor, ACTION, name, detail) as connection:
+        keep_bytes(connection, content)
+    remarks = Remarks()
+    publication, edition, values = _read(name, content, remarks, tell)
+    return _store(store, actor, name, digest, publication, edition, values, remarks, tell)
+
+
+def _read(name: str, content: bytes, remarks: Remarks, tell: Progress) -> tuple[Aliases, str, pd.DataFrame]:
+    """The publication, the edition and the figures of an upload."""
+    tell(0.05, f"Opening {name}")
+    upload = open_upload(name, content)
+    publication = publication_of(name, upload)
+    tell_absent_files(upload)
+    rows = _rows(upload, publication, remarks, tell)
+    edition = edition_of(name, upload, _latest(rows, publication)).year
+    cells, codes = _cells(rows, publication, edition, remarks, tell)
+    for ignored, reason in upload.ignored:
+        _tell_file(remarks, ignored, reason)
+    if not cells:
+        reasons = "; ".join(f"{entry['file']}: {entry['reason']}" for entry in remarks.sections["files"][:5])
+        raise NotReadable(
+            f"{name} gives no figure for a local authority, so nothing was stored. {reasons}. Send the release as published."
+        )
+    values = figures(pl.concat(cells), remarks)
+    _tell_codes(codes, remarks)
+    counts = values["file"].value_counts()
+    for entry in remarks.sections["files"]:
+        entry["values"] = int(counts.get(entry["file"], 0))
+    remarks.notes[:0] = upload.notes
+    return publication, edition, values
+
+
+def _rows(upload: Upload, publication: Aliases, remarks: Remarks, tell: Progress) -> list[Rows]:
+    """The rows of every file that the publication knows by name; the others are told."""
+    found = []
+    for at, (name, text) in enumerate(upload.tables):
+        tell(0.05 + 0.5 * at / len(upload.tables), f"Reading {name}")
+        if not any(alias.matches(name) for alias in publication.files):
+            _tell_file(remarks, name, alias_of(publication, name, "")[1])
+            continue
+        try:
+            found.append(read_rows(name, text))
+        except Unusable as error:
+            _tell_file(remarks, name, str(error))
+    return found
+
+
+def _latest(rows: list[Rows], publication: Aliases) -> str:
+    """The reporting year of the newest figures of all files, or ""."""
+    years = []
+    for one in rows:
+        named = [alias for alias in publication.files if alias.matches(one.name)]
+        years += [latest_edition(one, alias) for alias in named[:1]]
+    return max(years, default="")
+
+
+def _cells(
+    rows: list[Rows], publication: Aliases, edition: str, remarks: Remarks, tell: Progress
+) -> tuple[list[pl.DataFrame], list[pl.DataFrame]]:
+    cells, codes = [], []
+    for at, one in enumerate(rows):
+        tell(0.55 + 0.2 * at / len(rows), f"Looking for figures in {one.name}")
+        alias, reason = alias_of(publication, one.name, edition)
+        try:
+            if alias is None:
+                raise Unusable(reason)
+            part, found = map_rows(one, alias, edition, remarks)
+        except Unusable as error:
+            _tell_file(remarks, one.name, str(error), one, alias.id if alias else "")
+            continue
+        _tell_file(remarks, one.name, "", one, alias.id)
+        cells.append(part)
+        codes.append(found)
+    return cells, codes
+
+
+def _tell_file(remarks: Remarks, name: str, reason: str, rows: Rows | None = None, read_as: str = "") -> None:
+    counts = {"rows": rows.total if rows else 0, "authority_rows": len(rows.authorities) if rows else 0}
+    remarks.add("files", file=name, read_as=read_as, values=0, reason=reason, **counts)
+
+
+def _tell_codes(codes: list[pl.DataFrame], remarks: Remarks) -> None:
+    """One remark a code and kind, over all files and periods."""
+    table = pl.concat(codes).sort("code", "kind", "period")
+    for (code, kind), part in table.group_by("code", "kind", maintain_order=True):
+        first = dict(zip(CODES, part.row(0), strict=True))
+        remarks.add(
+            "codes",
+            code=code,
+            name=first["name"],
+            kind=kind,
+            authority=first["authority"],
+            periods=spanned(part["period"].unique().to_list()),
+            files=", ".join(part["file"].unique().sort()),
+            message=first["message"],
+        )
+
+
+def _store(
+    store: Store,
+    actor: Actor,
+    name: str,
+    digest: str,
+    publication: Aliases,
+    edition: str,
+    values: pd.DataFrame,
+    remarks: Remarks,
+    tell: Progress,
+) -> ImportReport:
+    """Store vintage, figures, report and audit event in one transaction; the database takes several at once one after another."""
+    tell(0.78, "Counting what is there and what is missing")
+    fed = feeds(publication.publication, values, remarks)
+    tell_breaks(fed, remarks)
+    tell_gaps(values, remarks)
+    facts = {"publication": publication.publication, "edition": edition, "filename": name, "sha256": digest}
+    detail: dict[str, Any] = {"step": "imported", **facts, "values": len(values)}
+    tell(0.85, f"Storing {len(values):,} figures")
+    try:
+        with store.write(actor, ACTION, f"{publication.publication} {edition}", detail) as connection:
+            restates = _compare(connection, publication.publication, edition, values, remarks)
+            kept = {
+                "values": len(values),
+                "outcomes": fed,
+                "sections": remarks.sections,
+                "restates": restates,
+                "notes": remarks.notes,
+            }
+            reference = stored.add_vintage(
+                connection, values=values, alias_version=publication.version, received_by=actor.subject, report=kept, **facts
+            )
+            detail["reference"] = reference
+            detail["restates"] = restates
+            row = stored.stored_vintage(connection, reference)
+    except stored.VintageTaken as error:
+        return _someone_was_first(store, name, digest, error)
+    if row is None:
+        raise RuntimeError(f"{reference} was stored but cannot be read back")
+    tell(1.0, "Done")
+    return ImportReport.from_vintage(row)
+
+
+def _compare(connection: Any, publication: str, edition: str, values: pd.DataFrame, remarks: Remarks) -> list[str]:
+    """Tell what changed against the earlier vintages of the same edition that have a figure in common; their references."""
+    earlier = [row["reference"] for row in stored.vintages(connection, publication) if row["edition"] == edition]
+    measures = sorted(set(values["measure"]))
+    before = resolved(stored.vintage_values(connection, earlier, measures)) if earlier else pd.DataFrame()
+    if before.empty:
+        return []
+    if not tell_changes(before, values, remarks):
+        remarks.notes.append("The file is another than before, but every figure that both have is the same.")
+    return sorted(before["reference"].unique())
+
+
+def _someone_was_first(store: Store, name: str, digest: str, error: Exception) -> ImportReport:
+    with store.read() as connection:
+        first = stored.vintage_with_bytes(connection, digest)
+    if first is None:
+        raise NotReadable(f"While {name} was being read, someone else imported another release. Import {name} again.") from error
+    return ImportReport.from_vintage(first, repeated=True)

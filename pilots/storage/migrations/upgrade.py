@@ -1,0 +1,64 @@
+"""Bringing a store's tables up to date."""
+
+import threading
+from functools import cache
+from importlib import resources
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, inspect, text
+
+from pilots.storage.base import METADATA, StoreError
+
+VERSION_TABLE = "alembic_version"
+_ALONE = threading.Lock()  # alembic keeps the running migration in a global: one at a time in a process
+
+
+def configuration(connection: Connection) -> Config:
+    """Alembic's configuration for a connection; there is no alembic.ini."""
+    made = Config()
+    made.set_main_option("script_location", str(resources.files(__package__)).replace("%", "%%"))
+    made.attributes["connection"] = connection
+    return made
+
+
+@cache
+def known_versions() -> tuple[str, ...]:
+    """The versions of the tables that this code knows, newest first."""
+    scripts = ScriptDirectory(str(resources.files(__package__)))
+    return tuple(script.revision for script in scripts.walk_revisions())
+
+
+def stored_version(connection: Connection) -> str | None:
+    """The version of the tables of a store; None where it has none yet."""
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    return connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
+
+
+def is_up_to_date(connection: Connection) -> bool:
+    """Whether a store has the tables that this code wants."""
+    return stored_version(connection) == known_versions()[0]
+
+
+def upgrade(connection: Connection) -> None:
+    """Make or change the tables, all or none, inside the writing transaction of a connection that no other writer shares.
+
+    Raises:
+        StoreError: the store was made by a newer version of the platform, or holds tables that are not the platform's.
+    """
+    version = stored_version(connection)
+    if version is not None and version not in known_versions():
+        raise StoreError(
+            f"The store has tables of version {version}; this version of the platform knows {known_versions()[0]} at most. "
+            "Nothing was changed. Install the newer version of the platform."
+        )
+    strange = sorted(set(inspect(connection).get_table_names()) & set(METADATA.tables)) if version is None else []
+    if strange:
+        raise StoreError(
+            f"The database holds a table “{strange[0]}” that this platform did not make. Nothing was changed. "
+            "Give the platform a database of its own."
+        )
+    with _ALONE:
+        command.upgrade(configuration(connection), "head")

@@ -1,0 +1,1 @@
+"""One migration a file, in order. A migration that was released is never changed."""

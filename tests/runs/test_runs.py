@@ -1,0 +1,240 @@
+"""The trip from a published release and a plan to evidence, and back again by a rerun, on figures whose answer is known."""
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import sqlalchemy
+import yaml
+
+from pilots import published, releases, runs
+from pilots.access import EVALUATOR, LEAD, LOCAL_ADMINISTRATOR, RESEARCHER, Actor, NotAllowed
+from pilots.errors import UserError
+from pilots.places import authorities, partnerships
+from pilots.plans import Plan, load_plan, named_plan
+from pilots.releases import Release, ReleaseChanged
+from pilots.storage import Store
+
+Known = dict[tuple[str, int], tuple[int, int]]
+LEFT_OUT = {"E09000001", "E06000053"}
+RESEARCHER_ACTOR = Actor("rita", "Rita Researcher", RESEARCHER)
+
+
+def plan(**keys: Any) -> Plan:
+    return load_plan(yaml.safe_dump({**yaml.safe_load(named_plan("ehcp_timeliness").text), **keys}))
+
+
+def answer(run: runs.Run, outcome: str = "timeliness_20_weeks") -> dict[str, Any]:
+    return next(one for one in run.document["questions"] if one["outcome"] == outcome)
+
+
+def by_hand(known: Known, keep: set[str] | None = None) -> float:
+    """Mean change of the share from 2023 to 2024, the programme's authorities less the others."""
+    treated = set(partnerships()["authority"])
+    change: dict[bool, list[float]] = {True: [], False: []}
+    for code in {code for code, _ in known} - LEFT_OUT:
+        if keep is None or code in keep:
+            share = {year: 100 * known[code, year][1] / known[code, year][0] for year in (2023, 2024)}
+            change[code in treated].append(share[2024] - share[2023])
+    return float(np.mean(change[True]) - np.mean(change[False]))
+
+
+@pytest.fixture
+def run(own_store: Store, run_once: tuple[Path, runs.Run]) -> runs.Run:
+    """The run of the shipped plan on the figures without gaps; made once and copied into each test's own store."""
+    path, made = run_once
+    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(str(own_store.engine.url.database))) as target:
+        source.backup(target)
+    return made
+
+
+def test_the_effect_is_the_one_that_a_pencil_gives(run: runs.Run, known: Known) -> None:
+    found = answer(run)
+    assert found["headline"]["estimate"] == pytest.approx(by_hand(known), rel=1e-12)
+    assert found["verdict"]["kind"] == "improved"
+    assert found["design"]["treated_units"] == 32
+    assert found["design"]["comparison_units"] == 119
+    assert found["design"]["cohorts"] == [{"first_treated": "2024", "units": 32}]
+    assert found["design"]["clusters"] == {"region": 9, "authority": 151}
+
+
+def test_every_estimator_aggregate_and_clustering_of_the_plan_is_reported(run: runs.Run) -> None:
+    have = {(one["estimator"], one["aggregate"], one["cluster"]) for one in answer(run)["results"]}
+    for cluster in ("region", "authority"):
+        for aggregate in ("overall", "event_time", "cells", "cohort", "calendar"):
+            assert ("group_time", aggregate, cluster) in have
+        assert ("two_way_fixed_effects", "event_time", cluster) in have
+    assert ("group_time", "region", "authority") in have
+    assert ("group_time", "region", "region") not in have
+
+
+def test_the_headline_takes_the_larger_of_the_two_errors(run: runs.Run) -> None:
+    found = answer(run)
+    errors = {
+        one["cluster"]: one["rows"][0]["std_error"]
+        for one in found["results"]
+        if one["estimator"] == "group_time" and one["aggregate"] == "overall"
+    }
+    assert found["headline"]["std_error"] == max(errors.values())
+    assert errors[found["headline"]["cluster"]] == max(errors.values())
+
+
+def test_the_warnings_that_belong_to_the_outcome_are_there(run: runs.Run) -> None:
+    kinds = {one["kind"] for one in answer(run)["warnings"]}
+    assert {"series_break", "partial_period"} <= kinds
+    twin = answer(run, "timeliness_20_weeks_excluding_exceptions")
+    assert "gameable" in {one["kind"] for one in twin["warnings"]}
+    assert "improved without being faster" in twin["reading"][2]
+    assert len(twin["reading"]) == 3
+
+
+def test_a_missing_authority_with_the_reform_is_named_with_its_symbol(
+    own_store: Store, known: Known, released: Callable[..., Release]
+) -> None:
+    released(known, symbols={("E06000016", 2023): "x"})
+    found = answer(runs.evaluate(own_store, RESEARCHER_ACTOR, named_plan("ehcp_timeliness")))
+    (said,) = [one["text"] for one in found["warnings"] if one["kind"] == "missing_authority"]
+    assert said.startswith("Leicester has no figure for 2023 (“x”).")
+    assert found["design"]["missing_treated_cells"] == 1
+    kept = {code for code, _ in known} - {"E06000016"}
+    assert found["headline"]["estimate"] == pytest.approx(by_hand(known, kept), rel=1e-12)
+
+
+def test_more_gaps_than_can_be_named_are_counted(own_store: Store, known: Known, released: Callable[..., Release]) -> None:
+    released(known, symbols={(code, 2020): "c" for code in partnerships()["authority"][:9]})
+    texts = [one["text"] for one in answer(runs.evaluate(own_store, RESEARCHER_ACTOR, named_plan("ehcp_timeliness")))["warnings"]]
+    assert "9 of 32 authorities with the reform lack a figure for some period (9 cells)." in texts
+
+
+def test_the_run_says_where_it_comes_from(run: runs.Run, own_store: Store) -> None:
+    document, release = run.document, releases.release(own_store, LOCAL_ADMINISTRATOR)
+    assert document["release_digest"] == release.digest
+    assert document["plan_digest"] == named_plan("ehcp_timeliness").digest
+    assert document["code_version"].startswith("0.1.0 (source ")
+    assert document["synthetic"] is False
+    assert answer(run)["truth"] is None
+    assert runs.run(own_store, RESEARCHER_ACTOR, run.run_id) == run
+    assert [one.run_id for one in runs.runs(own_store, RESEARCHER_ACTOR)] == [run.run_id]
+
+
+def test_a_rerun_gives_the_same_numbers_bit_for_bit(run: runs.Run, own_store: Store) -> None:
+    again = runs.rerun(own_store, RESEARCHER_ACTOR, run.run_id)
+    assert again.same
+    assert again.differences == ()
+    assert again.results_digest == run.document["results_digest"]
+
+
+def test_a_restatement_changes_nothing_in_a_run_and_the_next_release_sees_it(
+    run: runs.Run, own_store: Store, known: Known, released: Callable[..., Release]
+) -> None:
+    known["E06000016", 2024] = (200, 10)
+    released(known, name="second")
+    assert runs.rerun(own_store, RESEARCHER_ACTOR, run.run_id).same
+    later = runs.evaluate(own_store, RESEARCHER_ACTOR, named_plan("ehcp_timeliness"))
+    assert answer(later)["headline"]["estimate"] == pytest.approx(by_hand(known), rel=1e-12)
+    assert answer(later)["headline"]["estimate"] < answer(run)["headline"]["estimate"]
+
+
+def test_a_changed_store_is_found_out_before_anything_is_estimated(run: runs.Run, own_store: Store) -> None:
+    engine = sqlalchemy.create_engine(own_store.engine.url)
+    with engine.begin() as connection:  # by somebody with rights on the database, past the store's own guards
+        for (name,) in connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'trigger'").all():
+            connection.exec_driver_sql(f"DROP TRIGGER {name}")
+        connection.exec_driver_sql(
+            "UPDATE published_values SET value = value + 1 WHERE measure = 'plans_issued' AND period = '2024'"
+        )
+    engine.dispose()
+    with pytest.raises(ReleaseChanged):
+        runs.rerun(own_store, RESEARCHER_ACTOR, run.run_id)
+
+
+def test_other_code_is_named_even_where_the_numbers_are_the_same(
+    run: runs.Run, own_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "code_version", lambda: "0.2.0 (source another)")
+    again = runs.rerun(own_store, RESEARCHER_ACTOR, run.run_id)
+    assert again.same
+    assert "is now 0.2.0 (source another)" in again.text()
+
+
+def test_differences_name_the_place_the_values_and_their_size() -> None:
+    old = {"rows": [{"estimate": 1.0, "label": "a"}, {"estimate": 2.0}], "n": 3}
+    new = {"rows": [{"estimate": 1.0, "label": "b"}, {"estimate": 2.5}], "n": 3}
+    assert list(runs.differences(old, new)) == [
+        "rows[0].label was 'a' and is now 'b'.",
+        "rows[1].estimate was 2.0 and is now 2.5 (a relative difference of 2.0e-01).",
+    ]
+
+
+def test_all_at_once_is_not_estimable_and_says_what_would_help(run: runs.Run, own_store: Store) -> None:
+    found = answer(runs.evaluate(own_store, RESEARCHER_ACTOR, plan(comparison={"authorities": "programme_only"})))
+    assert found["verdict"]["kind"] == "not_estimable"
+    assert "start at once" in found["verdict"]["words"]
+    assert "estimate" not in found["headline"]
+    assert found["reading"][2] == "No number is given, because any number would mislead."
+
+
+def test_a_comparison_within_regions_and_weights_by_plans(run: runs.Run, own_store: Store) -> None:
+    near = answer(runs.evaluate(own_store, RESEARCHER_ACTOR, plan(comparison={"authorities": "same_regions"})))
+    assert near["design"]["comparison_units"] == 121  # every region has a partnership
+    weighted = answer(runs.evaluate(own_store, RESEARCHER_ACTOR, plan(weights="denominator")))
+    assert weighted["headline"]["estimate"] != answer(run)["headline"]["estimate"]
+
+
+def test_a_window_outside_the_figures_is_refused_with_those_there_are(run: runs.Run, own_store: Store) -> None:
+    with pytest.raises(UserError, match="there are some from 2019 to 2024"):
+        runs.evaluate(own_store, RESEARCHER_ACTOR, plan(window={"first": "2010", "last": "2014"}))
+
+
+def test_a_reform_that_nobody_has_is_refused(run: runs.Run, own_store: Store) -> None:
+    with pytest.raises(UserError, match="No unit is treated within the window"):
+        runs.evaluate(own_store, RESEARCHER_ACTOR, plan(reform="mediation"))
+
+
+def test_without_a_release_or_its_figures_the_message_says_what_to_do(own_store: Store) -> None:
+    with pytest.raises(UserError, match="release"):
+        runs.evaluate(own_store, RESEARCHER_ACTOR, named_plan("ehcp_timeliness"))
+    with pytest.raises(UserError, match="There is no run “RUN-none” in this store"):
+        runs.rerun(own_store, RESEARCHER_ACTOR, "RUN-none")
+
+
+def test_a_release_without_the_publication_says_what_to_import(
+    own_store: Store, known: Known, released: Callable[..., Release]
+) -> None:
+    released(known)
+    with pytest.raises(UserError, match="do not have new_plans_mainstream, new_plans"):
+        runs.evaluate(own_store, RESEARCHER_ACTOR, named_plan("new_plans_mainstream"))
+
+
+def test_leads_do_not_evaluate_and_do_not_read_runs(run: runs.Run, own_store: Store) -> None:
+    lead = Actor("lena", "Lena Lead", LEAD, ("E12000001",))
+    for call in (
+        lambda: runs.evaluate(own_store, lead, named_plan("ehcp_timeliness")),
+        lambda: runs.runs(own_store, lead),
+        lambda: runs.run(own_store, lead, run.run_id),
+        lambda: runs.rerun(own_store, lead, run.run_id),
+    ):
+        with pytest.raises(NotAllowed):
+            call()
+    assert runs.runs(own_store, Actor("eve", "Eve", EVALUATOR))
+
+
+def test_progress_rises_from_nothing_to_all(run: runs.Run, own_store: Store) -> None:
+    told: list[float] = []
+    runs.evaluate(own_store, RESEARCHER_ACTOR, named_plan("ehcp_timeliness"), progress=lambda share, words: told.append(share))
+    assert told == sorted(told)
+    assert told[0] == 0 and told[-1] == pytest.approx(1)
+
+
+def test_no_city_of_london_and_no_isles_of_scilly(run: runs.Run) -> None:
+    assert set(authorities()["authority"]) >= LEFT_OUT
+    assert answer(run)["design"]["treated_units"] + answer(run)["design"]["comparison_units"] == 153 - len(LEFT_OUT)
+
+
+def test_the_vintage_is_found_by_the_edition_of_its_file(run: runs.Run, own_store: Store) -> None:
+    (vintage,) = published.vintages(own_store, LOCAL_ADMINISTRATOR)
+    assert vintage["edition"] == "2025"
