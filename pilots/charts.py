@@ -14,6 +14,15 @@ import altair
 import pandas
 
 BLUE, TURQUOISE, PLUM, ORANGE, INK, GREY = "#12436D", "#28A197", "#801650", "#F46A25", "#0b0c0c", "#505a5f"
+SPELL_COLUMNS = {
+    "authority": "Local authority",
+    "region": "Region",
+    "start": "Start",
+    "end": "End",
+    "stage": "Stage",
+    "intensity": "Intensity",
+    "halted_reason": "Why it ended",
+}
 FONT = "Arial, Helvetica, sans-serif"
 
 
@@ -65,6 +74,15 @@ def interval(mark: Mark, digits: int = 1) -> str:
     if mark.lower is None or mark.upper is None:
         return number(mark.estimate, digits)
     return f"{number(mark.estimate, digits)} ({number(mark.lower, digits)} to {number(mark.upper, digits)})"
+
+
+def ends_of(mark: Mark, digits: int = 2) -> str:
+    """Write the ends of an interval, as they stand in a table; its spaces do not break."""
+    if mark.reference:
+        return "none: the others are measured against it"
+    if mark.lower is None or mark.upper is None:
+        return "not known"
+    return f"{number(mark.lower, digits)}\u00a0to\u00a0{number(mark.upper, digits)}"
 
 
 def event_study(marks: Sequence[Mark], *, outcome: str, unit: str, period: str, level: float) -> Picture:
@@ -124,7 +142,7 @@ def forest(marks: Sequence[Mark], *, title: str, what: str, unit: str, level: fl
     frame = _frame(marks)
     frame["kind"] = ["All together" if mark.strong else what.capitalize() for mark in marks]
     order = [mark.label for mark in marks]
-    y = altair.Y("label:N", sort=order, title=None, axis=altair.Axis(labelLimit=150, ticks=False, domain=False))
+    y = altair.Y("label:N", sort=order, title=None, axis=_names_axis())
     kinds = [what.capitalize(), "All together"]
     colour = altair.Color("kind:N", legend=None, scale=altair.Scale(domain=kinds, range=[BLUE, PLUM]))
     shape = altair.Shape("kind:N", legend=None, scale=altair.Scale(domain=kinds, range=["circle", "diamond"]))
@@ -135,6 +153,8 @@ def forest(marks: Sequence[Mark], *, title: str, what: str, unit: str, level: fl
         base.mark_point(filled=True, size=110, opacity=1).encode(
             y=y, x="estimate:Q", color=colour, shape=shape, tooltip=["label", "text"]
         ),
+        # The same words in white below them, wider, so that no line runs through a number.
+        base.mark_text(dy=-13, fontSize=12, stroke="#ffffff", strokeWidth=4).encode(y=y, x="estimate:Q", text="short:N"),
         base.mark_text(dy=-13, fontSize=12, color=INK).encode(y=y, x="estimate:Q", text="short:N"),
     ]
     if frame["truth"].notna().any():
@@ -153,7 +173,8 @@ def timeline(spells: pandas.DataFrame, *, reform: str, last: str) -> Picture:
     """Who had one reform when: one bar a spell, one row an authority, those of a region together.
 
     Args:
-        spells: Columns region and authority (names, in the order wanted), start, end (ISO dates; no end while it goes on).
+        spells: Columns region and authority (names, in the order wanted), start, end (ISO dates; no end while it goes on), stage,
+            intensity, halted_reason.
         reform: The reform's label.
         last: The date up to which open spells are drawn.
     """
@@ -162,24 +183,23 @@ def timeline(spells: pandas.DataFrame, *, reform: str, last: str) -> Picture:
     stopped = frame["end"].notna() & (frame["start"] == frame.groupby("authority")["start"].transform("max"))
     frame["until"], frame["state"] = frame["end"].fillna(last), stopped.map({True: "Stopped", False: "Goes on"})
     rows = list(dict.fromkeys(frame["authority"]))
-    y = altair.Y("authority:N", title=None, sort=rows, axis=altair.Axis(labelLimit=150, ticks=False, domain=False))
-    states = altair.Scale(domain=["Goes on", "Stopped"], range=[BLUE, ORANGE])
-    colour = altair.Color("state:N", title=None, scale=states)
     tooltip = ["authority", "region", "start:T", "until:T", "state"]
-    base = altair.Chart(frame)
+    y = altair.Y("authority:N", title=None, sort=rows, axis=_names_axis())
     x = altair.X("start:T", title=None, axis=altair.Axis(format="%b %Y", labelAngle=0, tickCount=4))
-    bars = base.mark_bar(height=12, stroke=INK, strokeWidth=0.5).encode(x=x, x2="until:T", y=y, color=colour, tooltip=tooltip)
-    # A stop is told by a mark as well as by colour.
-    ends = base.transform_filter(altair.datum.state == "Stopped").mark_point(shape="cross", filled=True, size=110, color=INK)
-    chart = altair.layer(bars, ends.encode(x="until:T", y=y, tooltip=tooltip))
+    states = altair.Scale(domain=["Goes on", "Stopped"], range=[BLUE, ORANGE])
+    bars = altair.Chart(frame).mark_bar(height=12, stroke=INK, strokeWidth=0.5)
+    layers = [bars.encode(x=x, x2="until:T", y=y, color=altair.Color("state:N", title=None, scale=states), tooltip=tooltip)]
+    if stopped.any():
+        # A stop is told by a mark as well as by colour.
+        crosses = altair.Chart(frame[stopped]).mark_point(shape="cross", filled=True, size=110, color=INK, opacity=1)
+        layers.append(crosses.encode(x="until:T", y=y, tooltip=tooltip))
     first, latest = frame["start"].min(), frame["start"].max()
     alt = (
         f"Bars from start to end of “{reform}” in {len(rows)} local authorities; {int(stopped.sum())} of {len(frame)} spells "
         f"stopped. The first started on {first}, the last on {latest}."
     )
-    table = frame[["region", "authority", "start"]].assign(end=frame["end"].fillna("goes on"))
-    table.columns = pandas.Index(["Region", "Local authority", "Start", "End"])
-    return Picture(f"{reform}: who has it, and since when", _finish(chart, 22 * len(rows) + 40), alt, table)
+    table = spells[list(SPELL_COLUMNS)].rename(columns=SPELL_COLUMNS).assign(End=spells["end"].fillna("goes on"))
+    return Picture(f"{reform}: who has it, and since when", _finish(altair.layer(*layers), 22 * len(rows) + 40), alt, table)
 
 
 def _frame(marks: Sequence[Mark]) -> pandas.DataFrame:
@@ -193,16 +213,10 @@ def _frame(marks: Sequence[Mark]) -> pandas.DataFrame:
 
 def _table(marks: Sequence[Mark], what: str, unit: str, level: float) -> pandas.DataFrame:
     rows = {what: [mark.label for mark in marks], f"Effect ({unit})": [number(mark.estimate, 2) for mark in marks]}
-    rows[f"{level:.0%} interval"] = [_ends(mark) for mark in marks]
+    rows[f"{level:.0%} interval"] = [ends_of(mark) for mark in marks]
     if any(mark.truth is not None for mark in marks):
         rows["True effect (synthetic)"] = [number(mark.truth, 2) for mark in marks]
     return pandas.DataFrame(rows)
-
-
-def _ends(mark: Mark) -> str:
-    if mark.reference:
-        return "none: the others are measured against it"
-    return "not known" if mark.lower is None else f"{number(mark.lower, 2)} to {number(mark.upper, 2)}"
 
 
 def _described(marks: Sequence[Mark], when: str, keep: Any) -> str:
@@ -216,6 +230,11 @@ def _described(marks: Sequence[Mark], when: str, keep: Any) -> str:
         f"The {len(chosen)} estimates {when} the start run from {number(min(estimates))} to {number(max(estimates))}; "
         f"{clear} of them {intervals} out zero."
     )
+
+
+def _names_axis() -> altair.Axis:
+    # Wide enough for “Yorkshire and The Humber”, and still half of a narrow screen at most.
+    return altair.Axis(labelLimit=165, labelFontSize=13, ticks=False, domain=False, labelPadding=6)
 
 
 def _zero_rule(*, horizontal: bool) -> altair.Chart:

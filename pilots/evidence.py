@@ -266,6 +266,11 @@ def _verdict(plan: Plan, about: Outcome, document: Mapping[str, Any]) -> dict[st
     return {"kind": found.kind, "words": found.words}
 
 
+def _mark(symbol: str) -> str:
+    """What stands in the place of a figure, for a reader."""
+    return {"": "", "?": " (not usable)"}.get(symbol, f" (“{symbol}”)")
+
+
 def warnings_of(plan: Plan, about: Outcome, asked: Question, overall: Result | NotEstimable) -> list[dict[str, str]]:
     """What a reader must know beside the number: kind and text, the gravest first."""
     panel, made = asked.panel, []
@@ -285,7 +290,7 @@ def warnings_of(plan: Plan, about: Outcome, asked: Question, overall: Result | N
     if len(lacking) > MOST_NAMED:
         add("missing_authorities", count=len(lacking), treated=len(asked.treated), cells=len(asked.gaps))
     for code in lacking if len(lacking) <= MOST_NAMED else ():
-        periods = [f"{when} (“{symbol}”)" if symbol else when for who, when, symbol in asked.gaps if who == code]
+        periods = [f"{when}{_mark(symbol)}" for who, when, symbol in asked.gaps if who == code]
         add("missing_authority", name=names().get(code, code), periods=listed(periods))
     if asked.stopped:
         who = listed([f"{names().get(code, code)} (from {period})" for code, period in asked.stopped])

@@ -90,7 +90,11 @@ def _published(store: Store, release: Release, outcome: Outcome) -> Source:
         )
     wide = values.pivot(index=["authority", "period"], columns="measure", values="value").reindex(columns=measures)
     marks = values[values["symbol"].notna()].drop_duplicates(["authority", "period"])[["authority", "period", "symbol"]]
-    return Source(_ratio(wide.reset_index(), outcome), marks.reset_index(drop=True))
+    mixed = values.groupby("period")["reference"].nunique()
+    mixed_periods = ordered(mixed.index[mixed > 1])
+    wide = wide[~wide.index.get_level_values("period").isin(mixed_periods)]
+    notices = [f"{period}: the parts of this rate come from different editions. Left out." for period in mixed_periods]
+    return Source(_ratio(wide.reset_index(), outcome), marks.reset_index(drop=True), tuple(notices))
 
 
 def _returned(store: Store, release: Release, outcome: Outcome) -> Source:

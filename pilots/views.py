@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas
 
-from pilots.charts import Mark, Picture, event_study, forest, interval, number
+from pilots.charts import Mark, Picture, ends_of, event_study, forest, number
 from pilots.places import region_names
 from pilots.tables import moment
 from pilots.wording import plain
@@ -174,13 +174,13 @@ def leave_out_picture(question: Question) -> Picture | None:
     """The overall effect with each region left out in turn."""
     rows = {row["left_out"]: row for row in question.get("leave_one_region_out") or []}
     order = [(code, name) for code, name in region_names().items() if code in rows]
-    marks = [_mark(rows[code], f"Without {name}", at) for at, (code, name) in enumerate(order)]
+    marks = [_mark(rows[code], name, at) for at, (code, name) in enumerate(order)]
     if not any(mark.estimate is not None for mark in marks):
         return None
     return forest(
-        [*marks, _together(question, "All regions", len(marks))],
+        [*marks, _together(question, "None left out", len(marks))],
         title="The effect with each region left out in turn",
-        what="left out",
+        what="region left out",
         unit=question["unit_label"],
         level=question["level"],
     )
@@ -198,19 +198,20 @@ def tables(question: Question) -> dict[str, pandas.DataFrame]:
 
 
 def estimates_table(question: Question) -> pandas.DataFrame:
-    """Every estimator's overall effect under every clustering, side by side."""
+    """Every estimator's overall effect under every clustering, side by side; what is not estimable says why."""
     rows = []
+    level = f"{question['level']:.0%} interval"
     for result in question["results"]:
         if result["aggregate"] != "overall":
             continue
         base = {"Estimator": estimator_words(result), "Clustered by": CLUSTER_WORDS[result["cluster"]]}
         if result["not_estimable"]:
-            rows.append(
-                {**base, "Effect": f"Not estimable: {result['not_estimable']['reason']}", "Standard error": "", "p-value": ""}
-            )
+            rows.append({**base, "Effect": "not estimable", level: result["not_estimable"]["reason"]})
         for row in result["rows"]:
-            numbers = {"Standard error": f"{row['std_error']:.2f}", "p-value": probability(row["p_value"])}
-            rows.append({**base, "Effect": interval(_mark(row, "", 0), 2), **numbers})
+            mark = _mark(row, "", 0)
+            error = "not known" if row["std_error"] is None else f"{row['std_error']:.2f}"
+            ends = {"Effect": number(mark.estimate, 2), level: ends_of(mark)}
+            rows.append({**base, **ends, "Standard error": error, "p-value": probability(row["p_value"])})
     return pandas.DataFrame(rows)
 
 

@@ -6,7 +6,7 @@ import polars as pl
 SYMBOLS = ("z", "x", "c", "low", "k", "u", "~", ":", ".", "..", "-")
 # Text that is neither a number nor a symbol, or a number that cannot be this authority's: the report says which.
 UNUSABLE = "?"
-# R writes 100000 as 1e+05; no other spelling of a power is a published figure. Digits are 0 to 9 only, not those of other scripts.
+# R writes 100000 as 1e+05; no other spelling of a power is a published figure. Digits are 0 to 9 of plain ASCII only.
 _NUMBER = r"^-?[0-9]+(\.[0-9]+)?(e\+[0-9]{1,2})?$"
 
 

@@ -90,6 +90,12 @@ class ImportReport:
                 f"It restates {', '.join(self.restates)}: {changed:,} {'figure is' if changed == 1 else 'figures are'} different."
                 " The earlier figures are kept."
             )
+        totals = self.sections["region_totals"]
+        unusable = sum(entry["authorities"] for entry in totals) + len(self.sections["unreadable"])
+        if unusable:
+            where = ", ".join(f"{entry['file']}, {entry['region']} {entry['period']}" for entry in totals)
+            why = f" Authorities have the total of their region there: {where}." if totals else ""
+            words.append(f"{unusable:,} {'figure' if unusable == 1 else 'figures'} could not be used.{why}")
         gaps = [entry for entry in self.sections["gaps"] if entry["programme"]]
         if gaps:
             who = ", ".join(dict.fromkeys(f"{gap['name']} {gap['period']}" for gap in gaps))

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
 
 from pilots.access import Actor
 from pilots.storage.accounts import confirm_actor
@@ -88,7 +88,7 @@ class Store:
             ) from error
         try:
             store._migrate()
-        except (OperationalError, OSError) as error:
+        except (DatabaseError, OSError) as error:
             raise StoreError(
                 f"The store {store.address} cannot be opened: {getattr(error, 'orig', None) or error}. "
                 "Check that the place exists, that you may write there and that the disk is not full."
