@@ -115,10 +115,12 @@ def event_study(marks: Sequence[Mark], *, outcome: str, unit: str, period: str, 
         base.mark_rule(strokeWidth=2).encode(x=x, y=altair.Y("lower:Q", title=f"Effect ({unit})"), y2="upper:Q", color=side),
         base.mark_point(filled=True, size=90, opacity=1).encode(x=x, y=y, color=side, shape=shape, tooltip=["label", "text"]),
     ]
-    if frame["truth"].notna().any():
-        layers.append(base.mark_point(shape="diamond", size=130, color=ORANGE, strokeWidth=2, opacity=1).encode(x=x, y="truth:Q"))
+    told = frame["truth"].notna() & (frame["position"] >= 0)  # before the start there is no effect: nothing to show
+    if told.any():
+        truth = altair.Chart(frame[told]).mark_point(shape="diamond", size=130, color=ORANGE, strokeWidth=2, opacity=1)
+        layers.append(truth.encode(x=x, y="truth:Q"))
     known = [mark for mark in marks if mark.estimate is not None and not mark.reference]
-    title = f"{outcome}: effect by {period}s since the start"
+    title = f"Effect by {period}s since the start"
     after = [mark for mark in known if mark.position >= 0]
     alt = (
         f"Event study of {outcome}, in {unit}. {_described(known, 'before', lambda m: m.position < 0)} "
@@ -129,12 +131,13 @@ def event_study(marks: Sequence[Mark], *, outcome: str, unit: str, period: str, 
     )
 
 
-def forest(marks: Sequence[Mark], *, title: str, what: str, unit: str, level: float) -> Picture:
+def forest(marks: Sequence[Mark], *, title: str, outcome: str, what: str, unit: str, level: float) -> Picture:
     """Effects one under the other with their intervals, each number written above its mark; `strong` rows are drawn as diamonds.
 
     Args:
         marks: One a row, top first.
         title: What the chart shows.
+        outcome: The outcome's label.
         what: What a row is, such as "region".
         unit: The effect's unit.
         level: The intervals' level, between 0 and 1.
@@ -160,7 +163,7 @@ def forest(marks: Sequence[Mark], *, title: str, what: str, unit: str, level: fl
     if frame["truth"].notna().any():
         layers.append(base.mark_point(shape="diamond", size=130, color=ORANGE, strokeWidth=2, opacity=1).encode(y=y, x="truth:Q"))
     alt = (
-        f"{title}, in {unit}. "
+        f"{title}: {outcome}, in {unit}. "
         + "; ".join(f"{mark.label} {interval(mark)}" for mark in marks)
         + f". Brackets are {level:.0%} intervals."
     )

@@ -16,7 +16,8 @@ TERMS = ("autumn", "spring", "summer")
 _TERM_SPANS = {"autumn": ((9, 1), (12, 31), 0), "spring": ((1, 1), (3, 31), 1), "summer": ((4, 1), (8, 31), 1)}
 _EES_KINDS = {"calendar year": CALENDAR, "reporting year": CALENDAR, "academic year": ACADEMIC, "financial year": FINANCIAL}
 _EES_TERMS = {f"{term} term": term for term in TERMS}
-_PATTERN = re.compile(r"^(\d{4})(?:([/-])(\d{2}))?(?: (autumn|spring|summer))?$")
+_PATTERN = re.compile(r"^(\d{4})(?:([/-])(\d{2}))?(?: (autumn|spring|summer))?$", re.ASCII)
+FIRST_YEAR, LAST_YEAR = 1900, 2200  # what lies outside is a slip of the pen
 
 
 class PeriodError(ValueError):
@@ -96,7 +97,7 @@ def parse(text: str) -> Period:
         raise PeriodError(
             f"“{text}” is not a period. Write a year as 2024, a school year as 2023/24 or a term as 2023/24 autumn."
         )
-    year, mark, second, term = int(match[1]), match[2], match[3], match[4]
+    year, mark, second, term = _year(match[1], text), match[2], match[3], match[4]
     if second is None:
         if term:
             raise PeriodError(f"“{text}” names a term without its school year. Write {year}/{(year + 1) % 100:02d} {term}.")
@@ -108,6 +109,12 @@ def parse(text: str) -> Period:
             raise PeriodError(f"“{text}” is a term of a school year. Write it with a slash: {year}/{second} {term}.")
         return Period(TERM, year, term)
     return Period(ACADEMIC if mark == "/" else FINANCIAL, year)
+
+
+def _year(digits: str, text: str) -> int:
+    if not FIRST_YEAR <= int(digits) <= LAST_YEAR:
+        raise PeriodError(f"“{text}” is not a year between {FIRST_YEAR} and {LAST_YEAR}. Check the first four digits.")
+    return int(digits)
 
 
 def from_ees(time_period: str, time_identifier: str) -> Period:
@@ -126,9 +133,9 @@ def from_ees(time_period: str, time_identifier: str) -> Period:
     if kind is None:
         raise PeriodError(f"time_identifier “{identifier}” is not one that this platform reads (years and single terms).")
     wanted = 4 if kind == CALENDAR else 6
-    if not digits.isdigit() or len(digits) != wanted:
+    if not (digits.isascii() and digits.isdigit()) or len(digits) != wanted:
         raise PeriodError(f"time_period “{digits}” does not fit time_identifier “{identifier}”, which has {wanted} digits.")
-    year = int(digits[:4])
+    year = _year(digits[:4], digits)
     if wanted == 6 and int(digits[4:]) != (year + 1) % 100:
         raise PeriodError(f"time_period “{digits}” does not join two years that follow each other.")
     return Period(kind, year, term)

@@ -74,7 +74,8 @@ def _target(collection: str, region: str, period: str) -> Target:
             contract.period_kind, "2024"
         )
         raise UserError(
-            f"“{period}” is a {when.kind}; {collection} is asked for each {contract.period_kind}. Write it like {example}."
+            f"{collection} is asked for each {contract.period_kind}, and “{period}” is not one ({when.kind}). "
+            f"Write it like {example}."
         )
     return Target(contract, region, str(when))
 

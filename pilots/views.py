@@ -55,10 +55,10 @@ def headline_estimator(question: Question) -> str:
 
 
 def headline_words(question: Question) -> str:
-    """The headline as one line: estimate, interval, what was clustered, and p-value."""
+    """The headline as one line: estimate, interval, what was clustered, and p-value; or what would make an estimate possible."""
     headline = question["headline"]
     if "not_estimable" in headline:
-        return refusal_words(headline["not_estimable"])
+        return sentence(headline["not_estimable"]["remedy"]) or "Nothing in this release would make an estimate possible."
     unit, cluster, digits = question["unit_label"], headline["cluster"], digits_of(question)
     clusters = question["design"]["clusters"].get(cluster)
     return (
@@ -70,8 +70,12 @@ def headline_words(question: Question) -> str:
 
 def refusal_words(refusal: Mapping[str, str]) -> str:
     """Why there is no number, and what would make one possible."""
-    parts = [text.strip().rstrip(".") + "." for text in (refusal["reason"], refusal["remedy"]) if text.strip()]
-    return " ".join(["Not estimable:", *parts])
+    return f"Not estimable: {sentence(refusal['reason'])} {sentence(refusal['remedy'])}".strip()
+
+
+def sentence(text: str) -> str:
+    """Words with one full stop at their end; nothing stays nothing."""
+    return f"{text.strip().rstrip('.')}." if text.strip() else ""
 
 
 def digits_of(question: Question) -> int:
@@ -97,13 +101,12 @@ def truth_words(question: Question) -> str:
     truth = truth_of(question).get("overall")
     if truth is None:
         return ""
-    value = number(truth, digits_of(question))
-    words = f"The true effect in the demonstration is {value} {question['unit_label']}. Orange diamonds show the truth."
+    words = f"The true effect in the demonstration is {number(truth, digits_of(question))} {question['unit_label']}"
     headline = question["headline"]
-    if headline.get("lower") is None or headline.get("upper") is None:
-        return words
-    inside = headline["lower"] <= truth <= headline["upper"]
-    return f"{words} It lies {'inside' if inside else 'outside'} the {headline['level']:.0%} interval."
+    if headline.get("lower") is not None and headline.get("upper") is not None:
+        inside = headline["lower"] <= truth <= headline["upper"]
+        words += f", {'inside' if inside else 'outside'} the {headline['level']:.0%} interval"
+    return f"{words}. Orange diamonds show the truth."
 
 
 def run_words(document: Mapping[str, Any]) -> str:
@@ -163,7 +166,8 @@ def regional_picture(question: Question) -> Picture | None:
         return None
     return forest(
         [*marks, _together(question, "All together", len(marks))],
-        title=f"{question['outcome_label']}: effect by region",
+        title="Effect by region",
+        outcome=question["outcome_label"],
         what="region",
         unit=question["unit_label"],
         level=question["level"],
@@ -178,8 +182,9 @@ def leave_out_picture(question: Question) -> Picture | None:
     if not any(mark.estimate is not None for mark in marks):
         return None
     return forest(
-        [*marks, _together(question, "None left out", len(marks))],
+        [*marks, replace(_together(question, "None left out", len(marks)), truth=None)],
         title="The effect with each region left out in turn",
+        outcome=question["outcome_label"],
         what="region left out",
         unit=question["unit_label"],
         level=question["level"],

@@ -58,7 +58,8 @@ def authorities() -> pd.DataFrame:
 
     Returns:
         One row a code: authority (GSS code), name, old_code (three digits, blank where none), region, region_name, start, end
-        (ISO dates; blank while live), change (how it ended: continues, split, merged, boundary), successors (codes, spaces between).
+        (ISO dates; blank while live), change (how it ended: continues, split, merged, boundary), successors (codes, spaces
+        between).
     """
     return _authorities().copy()
 

@@ -26,6 +26,7 @@ def _prepare_sqlite(dbapi_connection: Any, _record: Any) -> None:
     # The driver's own transactions begin too late: SQLAlchemy's begin event says BEGIN instead.
     dbapi_connection.isolation_level = None
     cursor = dbapi_connection.cursor()
+    # FULL: a receipt promises that the file is kept, so each commit waits for the disk, at about a millisecond.
     for pragma in (f"busy_timeout={BUSY_SECONDS * 1000}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
@@ -37,9 +38,12 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _begin_postgresql(connection: Connection) -> None:
-    if connection.get_execution_options().get("writes", False):
-        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{BUSY_SECONDS}s'")
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITERS_LOCK})")
+    if not connection.get_execution_options().get("writes", False):
+        # A reader sees one state of the store, as in SQLite. A writer must see what was written while it waited for the lock.
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        return
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{BUSY_SECONDS}s'")
+    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITERS_LOCK})")
 
 
 def _engine(url: URL) -> Engine:
@@ -104,15 +108,19 @@ class Store:
         with self.engine.connect() as connection:
             if is_up_to_date(connection):
                 return
-        with self.engine.connect().execution_options(writes=True) as connection, connection.begin():
+        with self._writing() as connection:
             # Somebody else may have done it while this one waited for the lock.
             if not is_up_to_date(connection):
                 upgrade(connection)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A connection that sees one state of the store. What is written through it is not kept."""
-        with self.engine.connect() as connection:
+        """A connection that sees one state of the store, whatever is written meanwhile. What is written through it is not kept.
+
+        Raises:
+            StoreError: the database is gone.
+        """
+        with self._faults_told("read"), self.engine.connect() as connection:
             yield connection
 
     @contextmanager
@@ -130,14 +138,25 @@ class Store:
             StoreError: the database is busy, full or gone; nothing was changed.
         """
         kept = {} if detail is None else detail
+        with self._faults_told("written to"), self._writing() as connection:
+            confirm_actor(connection, actor)
+            yield connection
+            add_event(connection, actor, action, subject, kept)
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        """The transaction of the one writer."""
+        with self.engine.connect().execution_options(writes=True) as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def _faults_told(self, what: str) -> Iterator[None]:
+        """Turn what the database's machine or its other users do to us into words."""
         try:
-            with self.engine.connect().execution_options(writes=True) as connection, connection.begin():
-                confirm_actor(connection, actor)
-                yield connection
-                add_event(connection, actor, action, subject, kept)
+            yield
         except OperationalError as error:
             raise StoreError(
-                f"The store {self.address} could not be written to: {error.orig}. Nothing was changed. "
+                f"The store {self.address} could not be {what}: {error.orig}. Nothing was changed. "
                 "Try again; if it happens again, check that the disk is not full and the database runs."
             ) from error
 

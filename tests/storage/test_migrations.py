@@ -1,0 +1,129 @@
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import create_engine, inspect, text
+from sqlalchemy.exc import DBAPIError
+
+from pilots.access import Actor
+from pilots.storage import METADATA, Store, StoreError, audit, settings
+from pilots.storage.migrations.upgrade import known_versions, stored_version
+
+SOURCES = Path(__file__).resolve().parents[2] / "pilots"
+CHANGEABLE = {"accounts", "checks", "settings"}  # the current state of something; all else is written once
+
+
+def test_migrations_make_the_tables_that_the_code_wants(any_store: Store) -> None:
+    with any_store.read() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        assert compare_metadata(context, METADATA) == []
+
+
+def test_comparison_would_see_a_difference(any_store: Store, tamper: Callable[[Store, str, str], None]) -> None:
+    tamper(any_store, "runs", "ALTER TABLE runs ADD COLUMN colour VARCHAR(5)")
+    with any_store.read() as connection:
+        (found,) = compare_metadata(MigrationContext.configure(connection), METADATA)
+    assert found[0] == "remove_column" and found[3].name == "colour"
+
+
+def test_every_revision_follows_another_in_one_line() -> None:
+    assert known_versions()[-1] == "0001"
+    assert list(known_versions()) == sorted(known_versions(), reverse=True)
+
+
+def test_store_knows_its_version_and_is_not_migrated_again(any_url: str, administrator: Actor) -> None:
+    first = Store.open(any_url)
+    with first.write(administrator, "build_demonstration", "colour") as connection:
+        settings.set_setting(connection, "colour", "blue")
+    first.close()
+    second = Store.open(any_url)
+    with second.read() as connection:
+        assert stored_version(connection) == known_versions()[0]
+        assert settings.get_setting(connection, "colour") == "blue"
+        assert len(audit.events(connection)) == 1
+    second.close()
+
+
+def test_store_that_is_up_to_date_opens_at_once(any_url: str) -> None:
+    Store.open(any_url).close()
+    taken = []
+    for _ in range(5):
+        began = time.perf_counter()
+        Store.open(any_url).close()
+        taken.append(time.perf_counter() - began)
+    assert min(taken) < 0.05
+
+
+def test_store_of_a_newer_version_is_refused_and_left_alone(any_url: str) -> None:
+    store = Store.open(any_url)
+    with store.engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    store.close()
+    with pytest.raises(StoreError, match="version 9999.*Install the newer version"):
+        Store.open(any_url)
+    with store.engine.connect() as connection:
+        assert stored_version(connection) == "9999"
+    store.close()
+
+
+def test_database_with_somebody_elses_tables_is_refused_and_left_alone(any_url: str) -> None:
+    engine = create_engine(any_url)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE runs (id INTEGER)"))
+    with pytest.raises(StoreError, match="table “runs” that this platform did not make"):
+        Store.open(any_url)
+    with engine.connect() as connection:
+        assert inspect(connection).get_table_names() == ["runs"]
+    engine.dispose()
+
+
+def test_migration_that_dies_leaves_nothing(any_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr("alembic.operations.Operations.create_index", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            Store.open(any_url)
+    engine = create_engine(any_url)
+    assert inspect(engine).get_table_names() == []
+    engine.dispose()
+    Store.open(any_url).close()
+
+
+def _fill(store: Store, table: str) -> None:
+    """Put one row into a table without looking at what it refers to."""
+    column_values = []
+    for column in METADATA.tables[table].columns:
+        kind = str(column.type)
+        value = {"INTEGER": "1", "FLOAT": "1", "JSON": "'{}'", "BLOB": "'x'", "DATETIME": "'2024-01-01 00:00:00'"}.get(
+            kind, "'x'"
+        )
+        column_values.append((f'"{column.name}"', value))
+    names, values = zip(*column_values, strict=True)
+    with store.engine.connect() as connection:
+        off = "PRAGMA foreign_keys=OFF" if store.engine.dialect.name == "sqlite" else "SET session_replication_role = replica"
+        connection.connection.cursor().execute(off)
+        connection.execute(text(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join(values)})"))
+        connection.commit()
+        connection.detach()
+
+
+def test_the_database_refuses_to_change_what_is_written_once(any_store: Store) -> None:
+    for table in sorted(set(METADATA.tables) - CHANGEABLE):
+        _fill(any_store, table)
+        column = next(iter(METADATA.tables[table].columns)).name
+        for statement in (f'UPDATE {table} SET "{column}" = "{column}"', f"DELETE FROM {table}"):
+            with pytest.raises(DBAPIError, match=f"{table} is append-only"), any_store.engine.begin() as connection:
+                connection.execute(text(statement))
+        with any_store.read() as connection:
+            assert connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one() == 1
+
+
+def test_no_code_updates_or_deletes_what_is_written_once() -> None:
+    changed = set()
+    for path in SOURCES.rglob("*.py"):
+        source = path.read_text(encoding="utf-8")
+        changed |= {name.lower() for name in re.findall(r"\b(?:update|delete)\(([A-Z_]+)\)", source)}
+    assert changed == CHANGEABLE
