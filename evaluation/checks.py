@@ -21,6 +21,15 @@ def check_numeric(rows: pd.DataFrame, names: Sequence[str]) -> None:
             raise PanelError(f"Column {name!r} is not numeric. Convert it to numbers, with missing values as empty.")
 
 
+def check_outcomes(outcomes: Sequence[str]) -> None:
+    """Refuse no outcome, and one named twice."""
+    if not outcomes:
+        raise PanelError("No outcome is named. Name at least one column.")
+    twice = [name for at, name in enumerate(outcomes) if name in outcomes[:at]]
+    if twice:
+        raise PanelError(f"Outcome {twice[0]!r} is named twice. Name each once.")
+
+
 def check_keys(rows: pd.DataFrame, unit: str, period: str) -> None:
     """Refuse rows without a unit or a period."""
     for name in (unit, period):
@@ -33,9 +42,10 @@ def check_duplicates(rows: pd.DataFrame, unit: str, period: str) -> None:
     """Refuse two rows for one unit and period."""
     twice = rows.duplicated([unit, period])
     if bool(twice.any()):
-        first = rows.loc[twice.to_numpy().argmax()]
+        at = int(twice.to_numpy().argmax())
+        who, when = (rows[name].tolist()[at] for name in (unit, period))
         raise PanelError(
-            f"Duplicate cells: {unit} {first[unit]!r} has more than one row for {period} {first[period]!r} "
+            f"Duplicate cells: {unit} {who!r} has more than one row for {period} {when!r} "
             f"({int(twice.sum())} rows too many in all). Keep one row for each, or make cells with Cells.from_rows."
         )
 
@@ -74,8 +84,8 @@ def one_row_each(rows: pd.DataFrame, unit: str, first_treated: str, attributes: 
             )
     for name in attributes:
         if bool(starts[name].isna().any()):
-            who = starts.loc[starts[name].isna().to_numpy().argmax(), unit]
-            raise PanelError(f"Column {name!r} is missing for {unit} {who!r}. Give every unit a {name}.")
+            without = starts[unit].tolist()[int(np.flatnonzero(starts[name].isna())[0])]
+            raise PanelError(f"Column {name!r} is missing for {unit} {without!r}. Give every unit a {name}.")
     return starts.drop_duplicates(unit).set_index(unit).sort_index()
 
 
@@ -125,6 +135,8 @@ def check_weights(
             f"Weight {name!r} is negative or infinite for {units[i]!r} in {periods[t]!r} ({len(bad)} cells in all). Correct it."
         )
     without = int((seen & ~(weights > 0)).sum())
+    if without and without == int(seen.sum()):
+        raise PanelError(f"No cell with an outcome has a weight above 0 in {name!r}. Check the column, or leave it out.")
     if without:
         notices.append(f"{without} cells with an outcome but no weight ({name}) count as missing.")
     return np.nan_to_num(weights)
@@ -133,12 +145,17 @@ def check_weights(
 def cohort_positions(first: pd.Series, order: Sequence[Any], notices: list[str]) -> np.ndarray:
     """Position of each unit's first treated period; later than the window is never treated within it."""
     position = {label: at for at, label in enumerate(order)}
-    out = np.full(len(first), NEVER)
+    out, between = np.full(len(first), NEVER), {}
     for at, label in enumerate(first.tolist()):
         label = _never_is_none(label)
         if label is None:
             continue
         out[at] = position[label] if label in position else _between(label, order)
+        if label not in position and 0 < out[at] < len(order):
+            between[label] = order[out[at]]
+    if between:
+        listed = ", ".join(f"{label} as {counted}" for label, counted in between.items())
+        notices.append(f"First treated periods that are no period of the panel count from the next one: {listed}.")
     late = int((out == len(order)).sum())
     if late:
         notices.append(f"{late} units start after the last period ({order[-1]}) and count as never treated within the window.")

@@ -4,19 +4,57 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from evaluation.errors import OptionError, PanelError, check_choice
-
-if TYPE_CHECKING:
-    from evaluation.result import Result
+from evaluation.panel import Panel
 
 FACTORS = ("CR1", "CR1_all_effects", "none")
 DISTRIBUTIONS = ("t", "normal")
+
+
+class Scored(Protocol):
+    """What a method needs of a `Result`; see there for the shapes."""
+
+    @property
+    def labels(self) -> pd.DataFrame:
+        """Label columns, K rows."""
+
+    @property
+    def estimates(self) -> np.ndarray:
+        """K."""
+
+    @property
+    def scores(self) -> np.ndarray:
+        """N × K."""
+
+    @property
+    def support(self) -> np.ndarray:
+        """N × K: treated units that a row rests on."""
+
+    @property
+    def used(self) -> np.ndarray:
+        """N × K: units that enter a row."""
+
+    @property
+    def compared(self) -> np.ndarray:
+        """N × K: units that a row compares with."""
+
+    @property
+    def parameters(self) -> np.ndarray:
+        """K; counted by a small-sample factor."""
+
+    @property
+    def observations(self) -> np.ndarray:
+        """K."""
+
+    @property
+    def panel(self) -> Panel:
+        """The units, and what they cluster by."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +66,7 @@ class Inference:
         cluster: the column clustered by.
         clusters: K; clusters that enter each row.
         treated_clusters: K; clusters with treated units in each row.
+        comparison_clusters: K; clusters with units that each row compares with.
         factor: name of the small-sample factor.
         labels: label columns (K rows).
         estimates: K.
@@ -40,6 +79,7 @@ class Inference:
     cluster: str
     clusters: np.ndarray
     treated_clusters: np.ndarray
+    comparison_clusters: np.ndarray
     factor: str
     labels: pd.DataFrame
     estimates: np.ndarray
@@ -72,7 +112,7 @@ class Inference:
         return pd.concat([self.labels, pd.DataFrame(numbers)], axis=1)
 
 
-def infer(result: Result, name: str, cluster: str | None, options: Mapping[str, Any]) -> Inference:
+def infer(result: Scored, name: str, cluster: str | None, options: Mapping[str, Any]) -> Inference:
     """Run one method of `INFERENCES`; unknown names and options raise `OptionError`."""
     check_choice("inference", name, tuple(INFERENCES))
     method, defaults = INFERENCES[name]
@@ -83,41 +123,52 @@ def infer(result: Result, name: str, cluster: str | None, options: Mapping[str, 
     return method(result, cluster, {**defaults, **options})
 
 
-def clustered(result: Result, cluster: str | None, options: Mapping[str, Any]) -> Inference:
+def clustered(result: Scored, cluster: str | None, options: Mapping[str, Any]) -> Inference:
     """Cluster-robust errors (CR1 by default) with t(G-1); see METHODS.md."""
     check_choice("factor", options["factor"], FACTORS)
     check_choice("distribution", options["distribution"], DISTRIBUTIONS)
     name, codes = result.panel.cluster_codes(cluster)
-    groups, treated = _count(result.used, codes), _count(result.support, codes)
-    single = (groups < 2) & result.used.any(axis=0)
-    if single.all() and len(single):
+    groups, treated, compared = (_count(units, codes) for units in (result.used, result.support, result.compared))
+    real = result.used.any(axis=0)
+    if real.any() and (groups[real] < 2).all():
         raise PanelError(
             f"All units are in one {name}: errors clustered by {name} cannot be had. Cluster by {result.panel.unit}."
         )
     factor = _factor(result, options["factor"], groups, codes)
     covariance = _covariance(result.scores, codes) * np.sqrt(np.outer(factor, factor))
-    alone = (treated == 1) & result.used.any(axis=0)
-    warnings = ()
-    if alone.any():
-        warnings = (
-            f"{int(alone.sum())} of {len(alone)} effects rest on one treated {name}: its own variation cannot be seen, "
-            f"so they have no error clustered by {name}.",
-        )
-    covariance = _blank(covariance, alone | single | (np.diag(covariance) <= 0))
+    flat = np.sqrt(np.diag(covariance)) <= _dust(result)
+    alone = {"one treated": real & (treated == 1), "one comparison": real & (compared == 1)}
+    warnings = [
+        f"{int(rows.sum())} of {len(rows)} effects rest on {which} {name}: its own variation cannot be seen, "
+        f"so they have no error clustered by {name}."
+        for which, rows in alone.items()
+        if rows.any()
+    ]
+    covariance = _blank(covariance, alone["one treated"] | alone["one comparison"] | (groups < 2) | flat)
+    still = int((flat & real & (result.labels["kind"] != "reference").to_numpy(bool)).sum())
+    if still:
+        warnings.append(f"{still} of {len(flat)} effects do not vary at all between clusters by {name}, so they have no error.")
     df = np.where(groups > 1, groups - 1.0, np.nan) if options["distribution"] == "t" else np.full(len(groups), np.inf)
+    counts = (groups, treated, compared)
     return Inference(
-        "clustered", name, groups, treated, options["factor"], result.labels, result.estimates, covariance, df, warnings
+        "clustered", name, *counts, options["factor"], result.labels, result.estimates, covariance, df, tuple(warnings)
     )
 
 
-def influence(result: Result, cluster: str | None, options: Mapping[str, Any]) -> Inference:
+def influence(result: Scored, cluster: str | None, options: Mapping[str, Any]) -> Inference:
     """The errors of R's `did`: √Σψ²/n, no small-sample factor, normal quantiles; kept for comparison."""
     name, codes = result.panel.cluster_codes(cluster or result.panel.unit)
     covariance = _covariance(result.scores, codes)
     covariance = _blank(covariance, np.sqrt(np.diag(covariance)) <= np.sqrt(np.finfo(float).eps) * 10)
-    groups, treated = _count(result.used, codes), _count(result.support, codes)
+    counts = (_count(result.used, codes), _count(result.support, codes), _count(result.compared, codes))
     df = np.full(len(result.estimates), np.inf)
-    return Inference("influence", name, groups, treated, "none", result.labels, result.estimates, covariance, df)
+    return Inference("influence", name, *counts, "none", result.labels, result.estimates, covariance, df)
+
+
+def _dust(result: Scored) -> np.ndarray:
+    """What rounding alone can leave of an error that is zero, by row: it goes with the size of the outcome."""
+    size = {name: np.nanmax(np.abs(values)) for name, values in zip(result.panel.outcomes, result.panel.values, strict=True)}
+    return np.array([size[name] for name in result.labels["outcome"]]) * np.finfo(float).eps * 100
 
 
 def _count(used: np.ndarray, codes: np.ndarray) -> np.ndarray:
@@ -139,7 +190,7 @@ def _covariance(scores: np.ndarray, codes: np.ndarray) -> np.ndarray:
     return sums.T @ sums
 
 
-def _factor(result: Result, name: str, groups: np.ndarray, codes: np.ndarray) -> np.ndarray:
+def _factor(result: Scored, name: str, groups: np.ndarray, codes: np.ndarray) -> np.ndarray:
     if name == "none":
         return np.ones(len(groups))
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -159,7 +210,7 @@ def _blank(covariance: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return out
 
 
-Method = Callable[["Result", "str | None", Mapping[str, Any]], Inference]
+Method = Callable[[Scored, "str | None", Mapping[str, Any]], Inference]
 INFERENCES: dict[str, tuple[Method, dict[str, Any]]] = {
     "clustered": (clustered, {"factor": "CR1", "distribution": "t"}),
     "influence": (influence, {}),

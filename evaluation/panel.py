@@ -77,7 +77,7 @@ class Panel:
             outcome: one or more numeric columns; missing values are missing cells.
             weight: numeric column of weights, not negative.
             cluster: columns to cluster by, constant within a unit; the first is the default (else the unit itself).
-            covariates: columns that must exist and be numeric; no estimator uses them yet.
+            covariates: columns that must exist and be numeric; no estimator uses them yet, and the panel's notices say so.
             region: column of the region; default the cluster called "region", if there is one.
             periods: the order of periods; default sorted. Rows of other periods are left out, with a notice.
 
@@ -85,6 +85,7 @@ class Panel:
             PanelError: anything that cannot be used, with what, where and what to do.
         """
         outcomes = (outcome,) if isinstance(outcome, str) else tuple(outcome)
+        checks.check_outcomes(outcomes)
         named = (cluster,) if isinstance(cluster, str) else tuple(cluster or ())
         attributes = [name for name in dict.fromkeys([*named, *([region] if region else [])]) if name != unit]
         rows = _rows(frame, [unit, period, first_treated, *outcomes, *attributes, *covariates, *([weight] if weight else [])])
@@ -92,6 +93,8 @@ class Panel:
         checks.check_keys(rows, unit, period)
         checks.check_duplicates(rows, unit, period)
         rows, order, notices = checks.order_periods(rows, period, periods)
+        if covariates:
+            notices.append(f"No estimator uses covariates yet: {', '.join(covariates)} changed nothing.")
         cells = Cells.from_rows(rows, unit, period, values=[*outcomes, *([weight] if weight else [])])
         treatment = checks.one_row_each(rows, unit, first_treated, attributes)
         measures: dict[str, tuple[str, str | None, float]] = {name: (name, None, 1.0) for name in outcomes}
@@ -125,6 +128,7 @@ class Panel:
         Raises:
             PanelError: anything that cannot be used, with what, where and what to do.
         """
+        checks.check_outcomes(tuple(outcome))
         named = (cluster,) if isinstance(cluster, str) else tuple(cluster or ())
         attributes = [name for name in dict.fromkeys([*named, *([region] if region else [])]) if name != cells.unit]
         who = _rows(treatment, [cells.unit, first_treated, *attributes])
@@ -261,6 +265,7 @@ def _sum(
     if name and count_of:  # a ratio of sums over different rows is no ratio: such a cell is missing
         whole &= present == cells.frame[f"n__{count_of}"].to_numpy(float)
     total, seen, complete = np.zeros(shape), np.zeros(shape, bool), np.ones(shape, bool)
+    amount = np.where(np.isnan(amount) & (present > 0), np.inf, amount)  # plus and minus infinity in one cell
     np.add.at(total, (row, column), np.nan_to_num(amount, posinf=np.inf, neginf=-np.inf))
     seen[row, column] = True
     np.logical_and.at(complete, (row, column), whole)

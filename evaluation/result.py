@@ -29,6 +29,7 @@ class Result:
         scores: N × K; the variance is factor × Σ over clusters of (Σ over its units of the scores)².
         support: N × K booleans: treated units that a row rests on.
         used: N × K booleans: units that enter a row at all, treated or comparison.
+        compared: N × K booleans: units that a row compares with.
         parameters: K; parameters a small-sample factor counts beyond those nested in units, or 0 where it counts none.
         observations: K; observations used.
         panel: the panel after units were dropped.
@@ -44,6 +45,7 @@ class Result:
     scores: np.ndarray
     support: np.ndarray
     used: np.ndarray
+    compared: np.ndarray
     parameters: np.ndarray
     observations: np.ndarray
     panel: Panel
@@ -108,6 +110,7 @@ class Result:
             scores=self.scores[:, keep],
             support=self.support[:, keep],
             used=self.used[:, keep],
+            compared=self.compared[:, keep],
             parameters=self.parameters[keep],
             observations=self.observations[keep],
             panel=self.panel,

@@ -93,7 +93,7 @@ def _doubt(document: Mapping[str, Any]) -> str:
     doubts = []
     if "series_break" in kinds:
         doubts.append("the way of counting changed in the middle of the window")
-    if not test.get("not_estimable") and test["p_value"] < 0.1:
+    if not test.get("not_estimable") and test["p_value_hotelling"] < 0.1:
         doubts.append("the two groups were already on different paths before")
     if {"missing_authority", "missing_authorities"} & set(kinds):
         doubts.append("some returns of authorities with the reform are missing")

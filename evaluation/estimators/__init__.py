@@ -88,6 +88,7 @@ def _result(panel: Panel, name: str, aggregate: str, options: dict[str, Any], fi
         scores=np.column_stack([one.scores for one in fits]),
         support=np.column_stack([one.support for one in fits]),
         used=np.column_stack([one.used for one in fits]),
+        compared=np.column_stack([one.compared for one in fits]),
         parameters=np.repeat([one.parameters for one in fits], repeat),
         observations=np.repeat([one.observations for one in fits], repeat),
         panel=panel,

@@ -3,15 +3,39 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from evaluation.panel import Panel
 
-if TYPE_CHECKING:
-    from evaluation.estimators.group_time import Effects
+
+@dataclass(frozen=True, eq=False)
+class Effects:
+    """Group-time effects before aggregation, K of them.
+
+    Attributes:
+        group: cohort position (K).
+        region: region code (K), -1 where all regions are pooled.
+        time: period position (K).
+        base: position of the period compared with (K).
+        estimates: K.
+        scores: N × K.
+        members: N × K booleans: treated units of the effect's group (and region).
+        entered: N × K booleans: units with a weight in the effect.
+        size: weight of each unit in group shares (N).
+    """
+
+    group: np.ndarray
+    region: np.ndarray
+    time: np.ndarray
+    base: np.ndarray
+    estimates: np.ndarray
+    scores: np.ndarray
+    members: np.ndarray
+    entered: np.ndarray
+    size: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)

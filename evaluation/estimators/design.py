@@ -25,6 +25,7 @@ class Pieces:
     scores: np.ndarray
     support: np.ndarray
     used: np.ndarray
+    compared: np.ndarray
     parameters: int
     observations: int
     builder: Callable[[], sparse.csr_matrix]
@@ -51,7 +52,7 @@ class Estimator:
 
 
 def plural(count: int, noun: str) -> str:
-    """ "1 authority", "2 authorities", "3 schools"."""
+    """A count with its noun: "1 authority", "2 authorities", "3 schools"."""
     if count == 1:
         return f"1 {noun}"
     if noun.endswith("y") and noun[-2:-1] not in "aeiou":

@@ -7,14 +7,13 @@ made at once as units × effects arrays.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
 from evaluation.errors import NotEstimable, OptionError
-from evaluation.estimators.aggregate import aggregate_effects
+from evaluation.estimators.aggregate import Effects, aggregate_effects
 from evaluation.estimators.design import AGGREGATES, Estimator, Pieces, all_at_once, drop_treated_throughout
 from evaluation.panel import NEVER, Panel
 
@@ -25,33 +24,6 @@ CHOICES = {
     "unit_weight": (None, "first", "own"),
 }
 DEFAULTS = {"control": "never_treated", "anticipation": 0, "base": "varying", "unbalanced": "pairs", "unit_weight": None}
-
-
-@dataclass(frozen=True, eq=False)
-class Effects:
-    """Group-time effects before aggregation, K of them.
-
-    Attributes:
-        group: cohort position (K).
-        region: region code (K), -1 where all regions are pooled.
-        time: period position (K).
-        base: position of the period compared with (K).
-        estimates: K.
-        scores: N × K.
-        members: N × K booleans: treated units of the effect's group (and region).
-        entered: N × K booleans: units with a weight in the effect.
-        size: weight of each unit in group shares (N).
-    """
-
-    group: np.ndarray
-    region: np.ndarray
-    time: np.ndarray
-    base: np.ndarray
-    estimates: np.ndarray
-    scores: np.ndarray
-    members: np.ndarray
-    entered: np.ndarray
-    size: np.ndarray
 
 
 def prepare(panel: Panel, options: Mapping[str, Any]) -> Panel | NotEstimable:
@@ -121,9 +93,7 @@ def comparison(panel: Panel, group: np.ndarray, time: np.ndarray, base: np.ndarr
     return (cohort > np.maximum(time, base) + options["anticipation"]) & (cohort != group)
 
 
-def effects(
-    panel: Panel, options: Mapping[str, Any], by_region: bool = False
-) -> tuple[Effects, sparse.csr_matrix | None, tuple[str, ...]]:
+def effects(panel: Panel, options: Mapping[str, Any], by_region: bool = False) -> tuple[Effects, tuple[str, ...]]:
     """Every group-time effect of one outcome, with scores; effects without both sides observed are left out, with a notice."""
     group, time, base, notices = cells_of(panel, options)
     region = np.full(len(group), -1)
@@ -157,7 +127,7 @@ def effects(
         entered[:, keep],
         size,
     )
-    return out, None, notices
+    return out, notices
 
 
 def unit_weights(panel: Panel, options: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
@@ -229,7 +199,7 @@ def fit(panel: Panel, aggregate: str, options: Mapping[str, Any]) -> Pieces | No
     if aggregate == "region" and panel.region is None:
         return NotEstimable("the panel has no region", "Name the region's column in Panel.from_frame(region=...).")
     limited = options["control"] == "last_treated" or not (panel.cohort >= NEVER).any()
-    found, _, notices = effects(panel, options, by_region=aggregate == "region")
+    found, notices = effects(panel, options, by_region=aggregate == "region")
     if limited:
         keep = found.group < panel.cohort[panel.cohort < NEVER].max()
         found = _only(found, keep)
@@ -238,18 +208,25 @@ def fit(panel: Panel, aggregate: str, options: Mapping[str, Any]) -> Pieces | No
             "no period after the reform has both treated and comparison cells", "Widen the window, or add comparison units."
         )
     combined = aggregate_effects(found, panel, aggregate)
-    picked = np.abs(combined.on_effects) > 0
+    picked = np.abs(combined.on_effects.T) > 0
+    compares = comparison(panel, found.group, found.time, found.base, options) & found.entered
     return Pieces(
         labels=combined.labels,
         estimates=combined.estimates,
         scores=combined.scores,
-        support=((found.members & found.entered).astype(float) @ picked.T.astype(float)) > 0,
-        used=(found.entered.astype(float) @ picked.T.astype(float)) > 0,
+        support=_in_any(found.members & found.entered, picked),
+        used=_in_any(found.entered, picked),
+        compared=_in_any(compares, picked),
         parameters=0,
         observations=int((panel.weights[0] > 0).sum()),
         builder=lambda: sparse.csr_matrix(sparse.csr_matrix(combined.on_effects) @ cell_weights(panel, found, options)),
         warnings=notices,
     )
+
+
+def _in_any(units: np.ndarray, picked: np.ndarray) -> np.ndarray:
+    """Units (N × A) that stand in any of the effects (N × K) picked for a row (K × A)."""
+    return np.asarray(units.astype(float) @ picked.astype(float) > 0)
 
 
 def _only(found: Effects, keep: np.ndarray) -> Effects:

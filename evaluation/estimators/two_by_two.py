@@ -67,6 +67,7 @@ def fit(panel: Panel, aggregate: str, options: Mapping[str, Any]) -> Pieces | No
         scores=score[:, None],
         support=sides[0][:, None],
         used=both[:, None],
+        compared=sides[1][:, None],
         parameters=0,
         observations=int((seen & both[:, None]).sum()),
         builder=lambda: sparse.csr_matrix((weight[:, None] * per_cell).reshape(1, -1)),

@@ -47,7 +47,7 @@ def regressors(panel: Panel, aggregate: str, reference: int) -> tuple[np.ndarray
     event = np.where(treated, time - np.where(treated, panel.cohort[:, None], 0), NEVER)
     seen = panel.weights[0] > 0
     times = [int(e) for e in np.unique(event[treated & seen]) if e not in (reference, NEVER)]
-    columns = np.stack([event == e for e in times], axis=2).astype(float)
+    columns = (event[:, :, None] == np.array(times, dtype=int)).astype(float)
     return columns, [{"event_time": e, "kind": "post" if e >= 0 else "pre"} for e in times]
 
 
@@ -57,6 +57,8 @@ def fit(panel: Panel, aggregate: str, options: Mapping[str, Any]) -> Pieces | No
     outcome = np.nan_to_num(panel.values[0])
     reference = int(options["reference"])
     columns, labels = regressors(panel, aggregate, reference)
+    if not labels:
+        return _refusal(aggregate)
     both, periods = within(np.concatenate([columns, outcome[:, :, None]], axis=2), weights)
     x, y = both[:, :, :-1], both[:, :, -1]
     weighted = x * weights[:, :, None]
@@ -72,6 +74,7 @@ def fit(panel: Panel, aggregate: str, options: Mapping[str, Any]) -> Pieces | No
     observed = (weights > 0).any(axis=1)
     support = (panel.treated & observed)[:, None] & ((columns * (weights > 0)[:, :, None]) > 0).any(axis=1)
     transform, labels = _with_reference(labels, reference)
+    compares = observed if len(np.unique(panel.cohort[panel.treated])) > 1 else observed & ~panel.treated
     entered = np.repeat(observed[:, None], len(labels), axis=1)
     return Pieces(
         labels=pd.DataFrame(labels),
@@ -79,6 +82,7 @@ def fit(panel: Panel, aggregate: str, options: Mapping[str, Any]) -> Pieces | No
         scores=scores @ transform.T,
         support=(support.astype(float) @ (transform != 0).T) > 0,
         used=entered & (transform != 0).any(axis=1)[None, :],
+        compared=compares[:, None] & (transform != 0).any(axis=1)[None, :],
         parameters=len(estimates) + periods + 1,
         observations=int((weights > 0).sum()),
         builder=lambda: dots(np.tensordot(transform, on_cells, axes=1)),
