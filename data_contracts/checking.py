@@ -11,7 +11,7 @@ from data_contracts.findings import SEVERITIES, Finding, Report, built_in
 from data_contracts.reading import Limits, safe_name
 from data_contracts.reading.table import ROW, cell_place
 from data_contracts.stages import file, history, rows, shape, text, types, values
-from data_contracts.state import State
+from data_contracts.state import MOST_OF_ONE_KIND, State
 
 # A check is a function that takes the state and adds findings to it; it is in force by its line here. Within a stage the order is
 # that of the lines; a stage is left out when an earlier one leaves it nothing to read.
@@ -59,7 +59,7 @@ def check(contract: Contract, filename: str, content: bytes, context: Context, l
     for stage, checks in STAGES.items():
         if stage != "file" and state.table is None:
             break
-        if stage not in {"file", "shape"} and not state.positions:
+        if stage not in {"file", "shape"} and (not state.positions or state.data.is_empty()):
             break
         for one in checks:
             one(state)
@@ -68,11 +68,10 @@ def check(contract: Contract, filename: str, content: bytes, context: Context, l
 
 def _report(state: State) -> Report:
     for (rule, column), count in sorted(state.counts.items(), key=str):
-        listed = sum(1 for finding in state.findings if finding.rule == rule and finding.column == column)
-        if count > listed:
-            state.findings.append(built_in("file.more_of_the_same", other_rule=rule, column=column, count=count - listed))
+        if count > MOST_OF_ONE_KIND:
+            more = f"{count - MOST_OF_ONE_KIND:,}"
+            state.findings.append(built_in("file.more_of_the_same", other_rule=rule, column=column, count=more))
     findings = tuple(sorted(state.findings, key=_order))
-    wrong = {finding.row for finding in findings if finding.severity == "error" and finding.row is not None}
     wanted = not any(finding.severity == "error" for finding in findings)
     return Report(
         sha256=hashlib.sha256(state.content).hexdigest(),
@@ -81,7 +80,7 @@ def _report(state: State) -> Report:
         version=state.contract.version,
         sheet=state.sheet,
         rows_read=state.rows_read,
-        rows_with_errors=len(wrong),
+        rows_with_errors=len(state.wrong_rows),
         ignored_columns=tuple(state.ignored),
         header_matches=tuple(state.matches),
         findings=findings,

@@ -23,8 +23,8 @@ class Context:
     Attributes:
         region: code of the sender's region (E12…); None checks no region.
         period: the period the return is for; None takes any one period.
-        authorities: one row a code: authority, name, old_code, region, start, end (ISO text, blank while in force); with `successors`
-            (codes, spaces between) where a code was followed by others. Empty checks no codes.
+        authorities: one row a code: authority, name, old_code, region, start, end (ISO text, blank while in force); with
+            `successors` (codes, spaces between) where a code was followed by others. Empty checks no codes.
         previous: typed rows of the region's last accepted return of the same collection; None where there is none.
         known_reforms: names of reforms that the register may hold; empty checks none.
         locked: spells that can no longer be dated back: authority, reform, start; None where there are none.

@@ -1,5 +1,7 @@
 """Contracts: what a return must look like, read from ODCS YAML and held as plain values."""
 
+import csv
+import io
 import re
 from dataclasses import dataclass
 from functools import cache
@@ -73,6 +75,26 @@ class Column:
         """Whether anything may be written in it."""
         return self.type == "string" and not self.choices and not self.role
 
+    @property
+    def allowed(self) -> str:
+        """What may be entered, in plain English: a list, a range, a longest text, or how a date is written."""
+        if self.choices:
+            return f"One of: {', '.join(self.choices)}"
+        if self.role:
+            return {"authority": "A nine-character code", "period": "A period", "reform": "A reform of the catalogue"}[self.role]
+        if self.type == "string":
+            return f"Text of at most {self.max_length} characters"
+        words = {"integer": "A whole number", "number": "A number", "date": "A date written like 2023-09-19"}[self.type]
+        least, most = (self._in_words(limit) for limit in (self.minimum, self.maximum))
+        bounds = (
+            f"from {least} to {most}" if least and most else f"{least} or more" if least else f"at most {most}" if most else ""
+        )
+        return f"{words}, {bounds}" if bounds else words
+
+    @staticmethod
+    def _in_words(limit: float | str | None) -> str:
+        return "" if limit is None else limit if isinstance(limit, str) else f"{limit:,}"
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -106,6 +128,7 @@ class Contract:
         version: of the contract, as `1.0.0`.
         title: the name in plain English.
         description: what it is for.
+        usage: how to fill it in.
         grain: what one row stands for.
         period_kind: `term`, `academic year`, … or blank where rows carry no period.
         coverage: `region` (every authority of the region is expected) or `some`.
@@ -114,12 +137,14 @@ class Contract:
         rules: of rows and of rows together.
         change_factor: a value this many times the last one, or this part of it, is a query.
         change_least: moves smaller than this never are.
+        missing_values: meaning by symbol, of those that may stand in place of a value.
     """
 
     name: str
     version: str
     title: str
     description: str
+    usage: str
     grain: str
     period_kind: str
     coverage: str
@@ -128,6 +153,7 @@ class Contract:
     rules: tuple[Rule, ...]
     change_factor: float
     change_least: float
+    missing_values: dict[str, str]
 
     def column(self, name: str) -> Column:
         """The column of that name.
@@ -155,6 +181,37 @@ class Contract:
     def strata(self) -> tuple[str, ...]:
         """Columns that tell apart the rows of one authority and period."""
         return tuple(column.name for column in self.columns if column.stratum)
+
+    def template_csv(self) -> str:
+        """An empty return to fill in: one row with the columns' names in the contract's order, as CSV (RFC 4180)."""
+        return _csv_row([column.name for column in self.columns])
+
+    def example_csv(self) -> str:
+        """The example that ships with the contract: CSV of a return without any finding; blank where there is none."""
+        path = _folder().joinpath(self.name, "examples", "good.csv")
+        return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+    def field_guide(self) -> list[dict[str, str]]:
+        """One row a column: column, label, description, required (`yes` or `no`), unit, allowed, symbols, other_headings."""
+        return [
+            {
+                "column": column.name,
+                "label": column.label,
+                "description": column.description,
+                "required": "yes" if column.required else "no",
+                "unit": column.unit,
+                "allowed": column.allowed,
+                "symbols": ", ".join(f"{mark} ({self.missing_values.get(mark, mark)})" for mark in column.symbols),
+                "other_headings": ", ".join(column.aliases),
+            }
+            for column in self.columns
+        ]
+
+
+def _csv_row(cells: list[str]) -> str:
+    text = io.StringIO()
+    csv.writer(text).writerow(cells)
+    return text.getvalue()
 
 
 def _folder() -> Traversable:
@@ -223,6 +280,7 @@ def parse_contract(text: str) -> Contract:
         version=document.version,
         title=table.businessName or document.name,
         description=(document.description.purpose if document.description else None) or "",
+        usage=(document.description.usage if document.description else None) or "",
         grain=table.dataGranularityDescription or "",
         period_kind=wider.get("periodKind", ""),
         coverage=wider.get("coverage", "some"),
@@ -231,6 +289,7 @@ def parse_contract(text: str) -> Contract:
         rules=tuple(_rule(item) for item in table.quality or []),
         change_factor=float(wider.get("changeFactor", 10)),
         change_least=float(wider.get("changeLeast", 20)),
+        missing_values={str(mark): str(meaning) for mark, meaning in wider.get("missingValues", {}).items()},
     )
     _check_words(contract)
     return contract

@@ -7,8 +7,9 @@ from functools import lru_cache
 from data_contracts.contract import Column
 
 MARKS = {
-    "..", ".", "-", "–", "—", "n/a", "na", "n.a.", "null", "none", "nil", ":", "~", "*", "**", "[c]", "[x]", "[z]", "[low]", "[k]", "[u]",
-    "nan", "supp", "suppressed", "s", "?", "tbc", "not known", "unknown", "#n/a", "#value!", "#ref!", "#div/0!",
+    "..", ".", "-", "–", "—", "n/a", "na", "n.a.", "null", "none", "nil", ":", "~", "*", "**",
+    "[c]", "[x]", "[z]", "[low]", "[k]", "[u]", "nan", "supp", "suppressed", "s", "?", "tbc",
+    "not known", "unknown", "#n/a", "#value!", "#ref!", "#div/0!",
 }  # fmt: skip
 _LOOK_ALIKE = str.maketrans({"O": "0", "o": "0", "l": "1", "I": "1", "S": "5", "B": "8"})
 _NUMBER = re.compile(r"^-?\d+(\.\d+)?$", re.ASCII)

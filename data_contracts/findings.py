@@ -10,6 +10,8 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from data_contracts.personal import masked
+
 SEVERITIES = ("error", "query", "note")
 SHOWN_VALUE = 120
 
@@ -81,8 +83,9 @@ class Report:
         ignored_columns: headings that the contract does not know.
         header_matches: how each heading was understood.
         findings: every finding, errors first, then by row and column.
-        rows: typed rows with their file row number in `row`; None where there are errors. Whole numbers are nullable Int64, numbers
-            nullable Float64, dates `datetime.date`; `<column>__symbol` holds z, x, c, low, k or u where one stood in place of a value.
+        rows: typed rows with their file row number in `row`; None where there are errors. Whole numbers are nullable Int64,
+            numbers nullable Float64, dates `datetime.date`; `<column>__symbol` holds z, x, c, low, k or u where one stood in
+            place of a value.
     """
 
     sha256: str
@@ -140,6 +143,13 @@ class Report:
         table = pd.DataFrame([[getattr(finding, name) for name in names] for finding in self.findings], columns=names)
         return table.astype({"row": "Int64"})
 
+    def to_csv(self) -> str:
+        """The findings as CSV to open in a spreadsheet: a text that would run there as a formula has an apostrophe before it."""
+        table = self.frame()
+        for name in table.columns.drop("row"):
+            table[name] = [f"'{cell}" if str(cell).startswith(("=", "+", "-", "@")) else cell for cell in table[name]]
+        return str(table.to_csv(index=False, lineterminator="\r\n"))
+
     def to_dict(self) -> dict[str, Any]:
         """Everything but the typed rows, as plain JSON."""
         plain = {
@@ -177,9 +187,14 @@ def fill(template: str, values: Mapping[str, Any]) -> str:
 
 
 def shown(value: object) -> str:
-    """A value as it may be shown: in one line, without control characters, shortened."""
-    text = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in str(value))
+    """A value as it may be shown: in one line, without control characters or identifiers of persons, shortened."""
+    start = str(value)[: 10 * SHOWN_VALUE]
+    text = masked("".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in start))
     return text if len(text) <= SHOWN_VALUE else f"{text[:SHOWN_VALUE]}…"
+
+
+# Words of the contract's own, which are shown whole: the list of what may be entered is no use when it is cut.
+_OURS = frozenset({"choices", "expected", "symbols", "label", "unit"})
 
 
 def built_in(rule: str, **values: Any) -> Finding:
@@ -190,6 +205,6 @@ def built_in(rule: str, **values: Any) -> Finding:
         **values: sheet, row, cell, column, value, and whatever else the message names.
     """
     words = built_in_rules()[rule]
-    safe = {name: shown(value) if isinstance(value, str) else value for name, value in values.items()}
+    safe = {name: shown(value) if isinstance(value, str) and name not in _OURS else value for name, value in values.items()}
     place: dict[str, Any] = {name: safe.get(name) for name in ("sheet", "row", "cell", "column", "value")}
     return Finding(rule, words["severity"], fill(words["message"], safe), fill(words["fix"], safe), **place)

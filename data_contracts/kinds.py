@@ -1,8 +1,9 @@
 """The closed vocabulary of rules that a contract may declare: each kind is one function, vectorised over the grid.
 
 Words for numbers: a column's name, a number, or one of `{sum: [...]}`, `{product: [...]}`, `{difference: [a, b]}`.
-Words for conditions: `{column: …, equals | above | at_most | in | symbol | not_symbol | filled | known: …}`, `{equal: [a, b]}`, `{all: [...]}`.
-A rule is silent on a row where a value that it needs is blank, a symbol or at fault: that has a finding of its own, or is allowed.
+Words for conditions: `{column: …, equals | above | at_most | in | symbol | not_symbol | filled | known: …}`, `{equal: [a, b]}`,
+`{all: [...]}`. A rule is silent on a row where a value that it needs is blank, a symbol or at fault: that has a finding of its
+own, or is allowed.
 """
 
 from collections.abc import Callable, Iterable
@@ -132,7 +133,7 @@ def later(state: State, rule: Rule) -> Found:
 
 
 def no_overlap(state: State, rule: Rule) -> Found:
-    """Spells `within` a group do not overlap; an end that is blank is open. Spells that begin together are duplicates, not overlaps."""
+    """Spells `within` a group do not overlap; an end that is blank is open. Spells that begin together are duplicates instead."""
     if not _ready(state, rule):
         return []
     within, start, end = rule.arguments["within"], rule.arguments["start"], rule.arguments["end"]

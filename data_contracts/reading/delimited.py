@@ -11,7 +11,7 @@ from data_contracts.reading.table import ROW, WIDTH, Limits, RawTable, make_tabl
 from data_contracts.reading.text import Remark
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "upright bars"}
-_DECLARED = re.compile(r"^\ufeff?\"?sep=(.)\"?\n", re.IGNORECASE)
+_DECLARED = re.compile(r"^\ufeff?\"?sep=([,;\t|])\"?\n", re.IGNORECASE)
 _SMART_QUOTED = re.compile("(^|[,;\t|\n])[“”][^“”\n]*[“”](?=[,;\t|\n]|$)")
 
 
@@ -26,20 +26,26 @@ def read_delimited(text: str, limits: Limits) -> tuple[RawTable | None, list[Rem
     declared = _DECLARED.match(text)
     if declared:
         text, skipped = text[declared.end() :], 1
-        remarks.append(Remark("file.declared_delimiter", {"delimiter": DELIMITERS.get(declared[1], declared[1])}))
+        remarks.append(Remark("file.declared_delimiter", {"delimiter": DELIMITERS[declared[1]]}))
     if not text.strip():
         return None, [*remarks, Remark("file.blank", {}, fatal=True)]
+    if text.count("\n") > limits.rows:
+        return None, [*remarks, too_many(limits)]
     delimiter = declared[1] if declared else _delimiter(text)
     if not declared and delimiter != ",":
         remarks.append(Remark("file.delimiter", {"delimiter": DELIMITERS[delimiter]}))
     if _SMART_QUOTED.search(text):
         remarks.append(Remark("file.smart_quotes", _place(text, _SMART_QUOTED, skipped)))
-    longest = text.count(delimiter)
-    table = _plain(text, delimiter, skipped, limits) if '"' not in text and longest else None
-    if table is None:
+    if '"' not in text and delimiter in text:
+        table, faults = _plain(text, delimiter, skipped, limits)
+    else:
         table, faults = _quoted(text, delimiter, skipped, limits)
-        remarks += faults
-    return table, remarks
+    return table, [*remarks, *faults]
+
+
+def too_many(limits: Limits) -> Remark:
+    """That a table has more rows or cells than are read."""
+    return Remark("file.too_many_cells", {"rows": f"{limits.rows:,}", "cells": f"{limits.cells:,}"}, fatal=True)
 
 
 def _line_ends(text: str) -> tuple[str, list[Remark]]:
@@ -48,7 +54,7 @@ def _line_ends(text: str) -> tuple[str, list[Remark]]:
     used = [name for name, count in kinds.items() if count]
     remarks: list[Remark] = []
     # A line break inside a quoted cell is a lone one in files of Windows: no fault.
-    if kinds["\\r"] and len(used) > 1 and '"' not in text:
+    if len(used) > 1 and '"' not in text:
         remarks.append(Remark("file.line_ends", {}))
     elif used == ["\\r"]:
         remarks.append(Remark("file.old_line_ends", {}))
@@ -75,21 +81,23 @@ def _place(text: str, pattern: re.Pattern[str], skipped: int) -> dict[str, objec
     return {"row": text.count("\n", 0, found.start(0) + 1) + 1 + skipped, "value": found.group().strip(",;\t|\n")}
 
 
-def _plain(text: str, delimiter: str, skipped: int, limits: Limits) -> RawTable | None:
+def _plain(text: str, delimiter: str, skipped: int, limits: Limits) -> tuple[RawTable | None, list[Remark]]:
     """Text without any quotation mark, split by column for speed."""
     lines = pl.DataFrame({"line": text.split("\n")}).with_row_index(ROW, offset=1 + skipped)
     lines = lines.with_columns(pl.col(ROW).cast(pl.Int64))
     kept = lines.filter(pl.col("line").str.contains(rf"[^\s{re.escape(delimiter)}]"))
     cells = kept["line"].str.count_matches(delimiter, literal=True).cast(pl.Int64) + 1
-    widest = min(int(cells.max() or 1), limits.columns)  # type: ignore[arg-type]
-    parts = kept["line"].str.splitn(delimiter, widest + 1).struct.unnest() if widest > 1 else None
-    if parts is None:
-        return None
-    parts = parts.select(pl.nth(range(widest)))
+    if not kept.height:
+        return None, [Remark("file.blank", {}, fatal=True)]
+    widest = min(max(cells.to_list()), limits.columns)
+    if widest * kept.height > limits.cells:
+        return None, [too_many(limits)]
+    # One part more than is kept: the last one holds whatever is left of the line.
+    parts = kept["line"].str.splitn(delimiter, widest + 1).struct.unnest().select(pl.nth(range(widest)))
     named = parts.rename({name: str(place) for place, name in enumerate(parts.columns)}).fill_null("")
     table = pl.concat([kept.select(ROW), cells.to_frame(WIDTH), named], how="horizontal")
     blank = lines.height - kept.height - int(text.endswith("\n"))
-    return RawTable(table, blank_rows=blank, delimited=True)
+    return RawTable(table, blank_rows=blank, delimited=True), []
 
 
 def _quoted(text: str, delimiter: str, skipped: int, limits: Limits) -> tuple[RawTable | None, list[Remark]]:
@@ -108,9 +116,11 @@ def _quoted(text: str, delimiter: str, skipped: int, limits: Limits) -> tuple[Ra
                 numbers.append(number)
                 widths.append(len(row))
     except csv.Error:
-        # Strict reading stops where a quotation mark is not closed, or closed in the middle of a cell: the cells after it are anyone's guess.
+        # Strict reading stops where a quotation mark is not closed, or closed in the middle of a cell: what follows is a guess.
         return None, [Remark("file.unclosed_quote", {"row": number + 1, "value": text.split("\n")[begun][:200]}, fatal=True)]
     blank = number - skipped - len(rows)
     if not rows:
         return None, [Remark("file.blank", {}, fatal=True)]
+    if max(len(row) for row in rows) * len(rows) > limits.cells:
+        return None, [too_many(limits)]
     return RawTable(make_table(rows, numbers, widths), blank_rows=blank, delimited=True), []

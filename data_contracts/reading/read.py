@@ -21,7 +21,7 @@ class Reading:
 def read(filename: str, content: bytes, limits: Limits) -> Reading:
     """Read a file by its bytes; its name only tells whether the two disagree."""
     if len(content) > limits.file_bytes:
-        return Reading((), (Remark("file.too_large", {"limit": f"{limits.file_bytes // 1_000_000:,} MB"}, fatal=True),))
+        return Reading((), (Remark("file.too_large", {"limit": f"{limits.file_bytes / 1_000_000:,g} MB"}, fatal=True),))
     kind, word = kind_of(content)
     if kind.startswith("file."):
         return Reading((), (Remark(kind, {"kind": word}, fatal=True),))

@@ -31,7 +31,7 @@ def kind_of(content: bytes) -> tuple[str, str]:
     """
     if not content:
         return "file.empty", ""
-    if EICAR in content[:2048]:
+    if EICAR in content:
         return "file.virus", ""
     if content.startswith(b"PK\x03\x04") or content.startswith(b"PK\x05\x06"):
         return "zip", ""
@@ -50,8 +50,10 @@ def kind_of(content: bytes) -> tuple[str, str]:
 def _markup(start: bytes) -> tuple[str, str]:
     if _MARKUP.match(start):
         return "file.web_page", ""
+    if start[:20].lower().startswith(b"mime-version:"):
+        return "file.web_page", ""
     if start.lstrip().startswith(b"<?xml"):
         return ("file.web_page", "") if b"<html" in start.lower() else ("file.other_kind", "an XML document")
     if _GOOGLE.match(start):
-        return "file.other_kind", "a link to an online document, not the document itself"
+        return "file.other_kind", "a link to a document on the web"
     return "text", ""

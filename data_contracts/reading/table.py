@@ -21,6 +21,8 @@ class Limits:
         worker_bytes: memory that the reader of workbooks may take.
         worker_seconds: time that it may take.
         columns: columns that are read.
+        rows: greatest number of rows, blank ones included; a little more than a sheet of Excel has.
+        cells: greatest number of rows times columns.
         cell_characters: longest cell.
     """
 
@@ -30,12 +32,18 @@ class Limits:
     worker_bytes: int = 1_000_000_000
     worker_seconds: int = 30
     columns: int = 200
+    rows: int = 1_100_000
+    cells: int = 30_000_000
     cell_characters: int = 32_767
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Something the reader of workbooks saw at a cell: `kind` is no_value, error, date, percent, hidden_row, merged or far."""
+    """Something the reader of workbooks saw at a cell.
+
+    `kind` is no_value, error, date, percent, formula (once a sheet, `text` holds the number), hidden_row, hidden_column, merged,
+    far or long.
+    """
 
     row: int
     position: int
@@ -48,7 +56,8 @@ class RawTable:
     """Cells as text.
 
     Attributes:
-        cells: `#row` (row number from 1), `#width` (cells in the row), and `0`, `1`, … with the text of each cell, blank where none.
+        cells: `#row` (row number from 1), `#width` (cells in the row), and `0`, `1`, … with the text of each cell, blank where
+            there is none.
         sheet: name of the sheet; None for CSV.
         hidden: whether the sheet is hidden.
         marks: what the reader of workbooks saw.

@@ -2,13 +2,17 @@
 
 import re
 from dataclasses import dataclass
+from itertools import islice
 
 # Bytes that Windows-1252 leaves unassigned: a file that has them is something else.
 _NOT_WINDOWS = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")
-# In Mac Roman these are é, è, ê, ï, ü and the like; in Windows-1252 capital or odd signs, which do not stand between small letters.
-_MAC_LETTERS = re.compile(rb"[a-z][\x83-\x9f][a-z]")
-_WINDOWS_LETTERS = re.compile(rb"[a-z][\x8a\x8c\x8e\x92-\x97\x9a\x9c\x9e\x9f][a-z]")
+# In Mac Roman these are á to è, ò, ’ and –; in Windows-1252 capitals and odd signs, which neither follow small letters nor stand
+# alone between spaces.
+_MAC_SIGNS = re.compile(rb"[a-z][\x88-\x8a\x8c\x8e\x98]|[a-z][\x87\x91-\x9f][a-z]|[a-z]\xd5[a-z]|[ 0-9]\xd0[ 0-9]")
+_WINDOWS_SIGNS = re.compile(rb"[a-z][\x92\x96\x97\x9a\x9c\x9e\x9f][a-z]|[ 0-9][\x96\x97][ 0-9]|\x93[A-Za-z]|\x80[0-9]")
 _LONG_LETTER = re.compile(rb"[\xc3-\xf4][\x80-\xbf]+|\xc2[\x80-\xbf]")
+_LINE_END = re.compile(rb"\r\n|\r|\n")
+_TEXT_LINE_END = re.compile(r"\r\n|\r|\n")
 _CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1f]")
 
 
@@ -30,7 +34,7 @@ def decode(content: bytes) -> tuple[str, list[Remark]]:
     if unmarked:
         return _sixteen(content, unmarked, "UTF-16 without a mark")
     text, remarks = _eight(content.removeprefix(b"\xef\xbb\xbf"))
-    if "\x00" in text or _CONTROLS.search(text[:100_000]):
+    if _CONTROLS.search(text):
         return _controls(text, remarks)
     return text, remarks
 
@@ -56,19 +60,20 @@ def _eight(content: bytes) -> tuple[str, list[Remark]]:
     try:
         return content.decode("utf-8"), []
     except UnicodeDecodeError as error:
-        row = content.count(b"\n", 0, error.start) + 1
-    if _NOT_WINDOWS.search(content) or len(_MAC_LETTERS.findall(content)) > len(_WINDOWS_LETTERS.findall(content)):
+        row = len(_LINE_END.findall(content, 0, error.start)) + 1
+    if _mixed(content):
+        text = content.decode("cp1252", errors="replace")
+        return text, [Remark("file.encoding_mixed", {"row": row, "value": _line(text, row)})]
+    if _NOT_WINDOWS.search(content) or len(_MAC_SIGNS.findall(content)) > len(_WINDOWS_SIGNS.findall(content)):
         text = content.decode("mac-roman")
         return text, [Remark("file.encoding_unclear", {"row": row, "value": _line(text, row)})]
     text = content.decode("cp1252")
-    if _mixed(content):
-        return text, [Remark("file.encoding_mixed", {"row": row, "value": _line(text, row)})]
     return text, [Remark("file.encoding", {"encoding": "Windows-1252", "example": _example(text)})]
 
 
 def _mixed(content: bytes) -> bool:
     """Whether some of the letters beyond ASCII are whole UTF-8 sequences, though not all are."""
-    for found in _LONG_LETTER.finditer(content):
+    for found in islice(_LONG_LETTER.finditer(content), 100_000):
         try:
             found.group().decode("utf-8")
         except UnicodeDecodeError:
@@ -78,8 +83,7 @@ def _mixed(content: bytes) -> bool:
 
 
 def _line(text: str, row: int) -> str:
-    lines = text.splitlines()
-    return lines[row - 1] if row <= len(lines) else ""
+    return _TEXT_LINE_END.split(text, row)[row - 1]
 
 
 def _example(text: str) -> str:
@@ -89,10 +93,9 @@ def _example(text: str) -> str:
 
 def _controls(text: str, remarks: list[Remark]) -> tuple[str, list[Remark]]:
     """Text with NUL or control characters: a table all the same if they are few, otherwise not text at all."""
-    start = text[:100_000]
-    odd = len(_CONTROLS.findall(start))
-    if odd > max(20, len(start) // 50):
+    odd = len(_CONTROLS.findall(text[:100_000]))
+    if odd > max(20, len(text[:100_000]) // 50):
         return "", [Remark("file.not_text", {}, fatal=True)]
-    found = _CONTROLS.search(text)
-    row = text.count("\n", 0, found.start()) + 1 if found else None
+    before = _CONTROLS.split(text, 1)[0]
+    row = len(_TEXT_LINE_END.findall(before)) + 1
     return _CONTROLS.sub("", text), [*remarks, Remark("file.nul", {"row": row})]

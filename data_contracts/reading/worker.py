@@ -1,28 +1,34 @@
-"""Reads one workbook from standard input and writes its cells as JSON text, as a process of its own with the standard library only.
+"""Reads one workbook from standard input and writes its cells as JSON: a process of its own, with the standard library only.
 
-A workbook is a ZIP file of XML documents. Its directory is looked at first; the documents are then parsed as streams, with no entity
-ever expanded, so that neither a cell far away nor a document that unpacks to hundreds of megabytes takes more memory than the
-limits allow.
+A workbook is a ZIP file of XML documents. Its directory is looked at first; the documents are then parsed as streams, with no
+entity ever expanded, so that neither a cell far away nor a document that unpacks to hundreds of megabytes takes more memory than
+the limits allow. Two readings of one file must not differ: parts with the same name, rows and cells out of order are refused.
 """
 
 import io
 import json
+import posixpath
 import re
-import resource
 import sys
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from typing import Any
 from xml.parsers import expat
 
+if sys.platform != "win32":
+    import resource
+
 MOST_ENTRIES = 5_000
-MOST_CHARACTERS = 200_000_000
+MOST_CHARACTERS = 100_000_000
 MOST_MARKS = 5_000
 RATIO_FROM = 5_000_000
 _DATE_IDS = {*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)}
 _PERCENT_IDS = {9, 10}
 _LITERALS = re.compile(r'"[^"]*"|\\.|_.|\*.|\[[^\]]*\]')
+_ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
+_LINE_ENDS = re.compile(r"\r\n|\r|\n")
 _CELL = re.compile(r"^([A-Za-z]{1,3})(\d{1,7})$")
 
 
@@ -55,6 +61,8 @@ def parse(stream: Iterator[bytes], start: Handler, end: Callable[[str], None], t
             parser.Parse(piece, False)
         parser.Parse(b"", True)
     except expat.ExpatError as error:
+        if error.code == expat.errors.codes[expat.errors.XML_ERROR_NO_MEMORY]:
+            raise Fault("file.too_heavy") from error
         raise Fault("file.damaged") from error
 
 
@@ -84,6 +92,9 @@ class Package:
                 raise Fault("file.unsafe_names", info.filename[:100])
             if info.flag_bits & 1:
                 raise Fault("file.password")
+        packed = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+        if len(self.names) < len(entries) or any(info.compress_type not in packed for info in entries):
+            raise Fault("file.damaged")
         if len(entries) > MOST_ENTRIES or sum(info.file_size for info in entries) > self.limit:
             raise Fault("file.bomb")
         large = [info for info in entries if info.file_size > RATIO_FROM]
@@ -119,12 +130,7 @@ class Package:
                     if self.taken > self.limit:
                         raise Fault("file.bomb")
                     yield piece
-        except (zipfile.BadZipFile, KeyError, EOFError, OSError, NotImplementedError, RuntimeError, ValueError) as error:
-            raise Fault("file.damaged") from error
-        except Exception as error:
-            # zlib.error and its kin, whose classes differ by the way an entry was packed.
-            if isinstance(error, Fault | expat.ExpatError | MemoryError):
-                raise
+        except (zipfile.BadZipFile, zlib.error, KeyError, EOFError, OSError, RuntimeError, ValueError) as error:
             raise Fault("file.damaged") from error
 
 
@@ -132,10 +138,10 @@ def nothing(*_: object) -> None:
     """Take no notice."""
 
 
-def shared_strings(package: Package) -> list[str]:
+def shared_strings(package: Package, document: str) -> list[str]:
     """Texts that cells point to."""
     strings: list[str] = []
-    if "xl/sharedStrings.xml" not in package.names:
+    if document not in package.names:
         return strings
     state: dict[str, Any] = {"in": False, "phonetic": 0, "parts": []}
 
@@ -153,37 +159,42 @@ def shared_strings(package: Package) -> list[str]:
         elif name == "rPh":
             state["phonetic"] -= 1
         elif name == "si":
-            strings.append("".join(state["parts"]))
+            strings.append(unescaped("".join(state["parts"])))
 
     def text(piece: str) -> None:
         if state["in"]:
             state["parts"].append(piece)
 
-    parse(package.stream("xl/sharedStrings.xml"), start, end, text)
+    parse(package.stream(document), start, end, text)
     return strings
 
 
-def formats(package: Package) -> list[str]:
+def unescaped(text: str) -> str:
+    """A text with the control characters that Excel writes like `_x000D_`."""
+    return _ESCAPED.sub(lambda found: chr(code) if (code := int(found[1], 16)) < 0xD800 else found[0], text)
+
+
+def formats(package: Package, document: str) -> list[str]:
     """For each cell style: `date`, `percent` or a blank."""
     kinds: list[str] = []
-    if "xl/styles.xml" not in package.names:
+    if document not in package.names:
         return kinds
     codes: dict[int, str] = {}
     state = {"in": False}
 
     def start(name: str, attributes: dict[str, str]) -> None:
         if name == "numFmt":
-            codes[int(attributes.get("numFmtId", 0))] = attributes.get("formatCode", "")
+            codes[whole(attributes.get("numFmtId"), 0)] = attributes.get("formatCode", "")
         elif name == "cellXfs":
             state["in"] = True
         elif name == "xf" and state["in"]:
-            kinds.append(format_kind(int(attributes.get("numFmtId", 0)), codes))
+            kinds.append(format_kind(whole(attributes.get("numFmtId"), 0), codes))
 
     def end(name: str) -> None:
         if name == "cellXfs":
             state["in"] = False
 
-    parse(package.stream("xl/styles.xml"), start, end, nothing)
+    parse(package.stream(document), start, end, nothing)
     return kinds
 
 
@@ -195,29 +206,38 @@ def format_kind(number: int, codes: dict[int, str]) -> str:
     return "date" if number in _DATE_IDS or ("general" not in plain.lower() and re.search(r"[dmyhsDMYHS]", plain)) else ""
 
 
-def workbook(package: Package) -> tuple[list[tuple[str, str, bool]], bool]:
-    """Sheets as (name, document, hidden), and whether dates count from 1904."""
-    targets: dict[str, str] = {}
-    sheets: list[tuple[str, str, bool]] = []
-    flags = {"1904": False}
+class Workbook:
+    """The table of contents: sheets as (name, document, hidden), other documents, and whether dates count from 1904."""
 
-    def relation(name: str, attributes: dict[str, str]) -> None:
-        if name == "Relationship" and attributes.get("TargetMode") != "External":
-            target = attributes.get("Target", "")
-            targets[attributes.get("Id", "")] = target.lstrip("/") if target.startswith("/") else f"xl/{target}"
+    def __init__(self, package: Package) -> None:
+        self.targets: dict[str, str] = {}
+        self.documents = {"sharedStrings": "xl/sharedStrings.xml", "styles": "xl/styles.xml"}
+        self.sheets: list[tuple[str, str, bool]] = []
+        self.late = False
+        if "xl/_rels/workbook.xml.rels" in package.names:
+            parse(package.stream("xl/_rels/workbook.xml.rels"), self.relation, nothing, nothing)
+        parse(package.stream("xl/workbook.xml"), self.sheet, nothing, nothing)
 
-    def sheet(name: str, attributes: dict[str, str]) -> None:
+    def relation(self, name: str, attributes: dict[str, str]) -> None:
+        """Where a part of the workbook lies."""
+        if name != "Relationship" or attributes.get("TargetMode") == "External":
+            return
+        document = posixpath.normpath(posixpath.join("/xl", attributes.get("Target", ""))).lstrip("/")
+        kind = attributes.get("Type", "").rpartition("/")[2]
+        if kind == "worksheet":
+            self.targets[attributes.get("Id", "")] = document
+        elif kind in self.documents:
+            self.documents[kind] = document
+
+    def sheet(self, name: str, attributes: dict[str, str]) -> None:
+        """One sheet; sheets that hold only a chart are passed over."""
         if name == "workbookPr":
-            flags["1904"] = attributes.get("date1904", "0") in {"1", "true"}
+            self.late = attributes.get("date1904", "0") in {"1", "true"}
         elif name == "sheet":
             identity = next((value for key, value in attributes.items() if local(key) == "id"), "")
-            if identity in targets and "worksheet" in targets[identity]:
-                sheets.append((attributes.get("name", ""), targets[identity], attributes.get("state", "visible") != "visible"))
-
-    if "xl/_rels/workbook.xml.rels" in package.names:
-        parse(package.stream("xl/_rels/workbook.xml.rels"), relation, nothing, nothing)
-    parse(package.stream("xl/workbook.xml"), sheet, nothing, nothing)
-    return sheets, flags["1904"]
+            if identity in self.targets:
+                hidden = attributes.get("state", "visible") != "visible"
+                self.sheets.append((attributes.get("name", ""), self.targets[identity], hidden))
 
 
 class Sheet:
@@ -229,9 +249,10 @@ class Sheet:
         self.strings, self.kinds, self.late, self.settings, self.budget = strings, kinds, late, settings, budget
         self.rows: list[tuple[int, list[str]]] = []
         self.marks: list[tuple[int, int, str, str]] = []
-        self.blank = self.number = self.position = 0
+        self.counts: dict[str, int] = {}
+        self.blank = self.number = self.position = self.formulas = self.widest = 0
         self.row: dict[int, str] = {}
-        self.hidden_row = self.has_value = self.has_formula = self.phonetic = False
+        self.hidden_row = self.has_formula = self.phonetic = False
         self.type = self.style = self.inside = ""
         self.parts: list[str] = []
         self.formula: list[str] = []
@@ -239,13 +260,15 @@ class Sheet:
     def start(self, name: str, attributes: dict[str, str]) -> None:
         """An element begins."""
         if name == "row":
-            self.number = whole(attributes.get("r"), self.number + 1)
+            number = whole(attributes.get("r"), self.number + 1)
+            if number <= self.number:
+                raise Fault("file.damaged")
+            self.number = number
             self.position, self.row, self.hidden_row = -1, {}, attributes.get("hidden") in {"1", "true"}
         elif name == "c":
             self.begin_cell(attributes)
         elif name in {"v", "t", "f"}:
             self.inside = "" if self.phonetic else name
-            self.has_value = self.has_value or name in {"v", "t"}
             self.has_formula = self.has_formula or name == "f"
         elif name == "rPh":
             self.phonetic = True
@@ -256,15 +279,13 @@ class Sheet:
 
     def begin_cell(self, attributes: dict[str, str]) -> None:
         """A cell begins; one without a reference follows the one before."""
-        reference = attributes.get("r", "")
-        if reference:
-            row, self.position = place(reference)
-            self.number = row or self.number
-        else:
-            self.position += 1
+        row, position = place(attributes["r"]) if attributes.get("r") else (self.number, self.position + 1)
+        if row != self.number or position <= self.position:
+            raise Fault("file.damaged")
+        self.position = position
         self.type, self.style = attributes.get("t", "n"), attributes.get("s", "")
         self.parts, self.formula, self.inside = [], [], ""
-        self.has_value = self.has_formula = False
+        self.has_formula = False
 
     def text(self, piece: str) -> None:
         """Characters within an element."""
@@ -286,12 +307,12 @@ class Sheet:
 
     def end_cell(self) -> None:
         """Keep the cell's text, if it has any."""
-        content = self.content("".join(self.parts))
-        if self.has_formula and not self.has_value:
+        content = _LINE_ENDS.sub(" ", self.content("".join(self.parts)))
+        if self.has_formula and not self.parts and self.type != "str":
             content = "=" + "".join(self.formula)
             self.mark(self.number, self.position, "no_value", content[:200])
         elif self.has_formula:
-            self.mark(self.number, self.position, "formula", "")
+            self.formulas += 1
         if not content:
             return
         if self.position >= self.settings["columns"]:
@@ -300,9 +321,7 @@ class Sheet:
         if len(content) > self.settings["cell"]:
             self.mark(self.number, self.position, "long", "")
             content = content[: self.settings["cell"]]
-        self.budget["characters"] -= len(content) + 4
-        if self.budget["characters"] < 0:
-            raise Fault("file.too_heavy")
+        self.spend(len(content))
         self.row[self.position] = content
 
     def content(self, raw: str) -> str:
@@ -310,6 +329,8 @@ class Sheet:
         if self.type == "s":
             index = whole(raw, -1)
             return self.strings[index] if 0 <= index < len(self.strings) else ""
+        if self.type in {"inlineStr", "str"}:
+            return unescaped(raw)
         if self.type == "e":
             self.mark(self.number, self.position, "error", raw)
             return raw
@@ -337,21 +358,26 @@ class Sheet:
         return plain(number)
 
     def day(self, serial: float) -> str:
-        """ISO date of a serial number; blank where it is none."""
-        if not 1 <= serial < 2_900_000 or serial != int(serial):
+        """ISO date of a serial number, with the time of day where there is one; blank where it is no date."""
+        # Excel counts a 29 February 1900 that never was: serials up to 60 are a day off, and no return has such dates.
+        if not 61 <= serial < 2_900_000:
             return ""
-        first = date(1904, 1, 1) if self.late else date(1899, 12, 30) if serial > 60 else date(1899, 12, 31)
-        return (first + timedelta(days=int(serial))).isoformat()
+        minutes = round((serial - int(serial)) * 1440)
+        day = (date(1904, 1, 1) if self.late else date(1899, 12, 30)) + timedelta(days=int(serial))
+        return f"{day.isoformat()} {minutes // 60:02}:{minutes % 60:02}" if minutes else day.isoformat()
 
     def mark(self, row: int, position: int, kind: str, text: str) -> None:
-        """Remember something odd; beyond a great number of marks no more are kept, which the last one says."""
-        if kind == "merged" and row == 0:
-            return
-        if len(self.marks) < MOST_MARKS or kind in {"error", "no_value", "date", "percent"}:
-            self.budget["characters"] -= 40
-            if self.budget["characters"] < 0:
-                raise Fault("file.too_heavy")
+        """Remember something odd; of the kinds that make a finding of their own, a great number is enough."""
+        self.counts[kind] = self.counts.get(kind, 0) + 1
+        if self.counts[kind] <= MOST_MARKS or kind in {"error", "no_value", "date", "percent"}:
+            self.spend(40)
             self.marks.append((row, position, kind, text))
+
+    def spend(self, characters: int) -> None:
+        """Count what the answer will hold, and stop before it is too much."""
+        self.budget["characters"] -= characters
+        if self.budget["characters"] < 0:
+            raise Fault("file.too_heavy")
 
     def end_row(self) -> None:
         """Keep the row, if any cell has text."""
@@ -359,9 +385,18 @@ class Sheet:
             self.blank += 1
             return
         last = max(self.row)
+        self.spend(4 * (last + 1))
+        self.widest = max(self.widest, last + 1)
+        if self.widest * (len(self.rows) + 1) > self.settings["cells"] or len(self.rows) >= self.settings["rows"]:
+            raise Fault("file.too_many_cells")
         self.rows.append((self.number, [self.row.get(position, "") for position in range(last + 1)]))
         if self.hidden_row:
             self.mark(self.number, 0, "hidden_row", "")
+
+    def end_sheet(self) -> None:
+        """Say how many cells are formulas with a value."""
+        if self.formulas:
+            self.mark(self.number, 0, "formula", str(self.formulas))
 
 
 def whole(text: str | None, otherwise: int) -> int:
@@ -393,30 +428,50 @@ def plain(number: float) -> str:
 def read(content: bytes, settings: dict[str, int]) -> dict[str, Any]:
     """All sheets of a workbook."""
     package = Package(content, settings)
-    sheets, late = workbook(package)
-    strings, kinds = shared_strings(package), formats(package)
+    contents = Workbook(package)
+    strings = shared_strings(package, contents.documents["sharedStrings"])
+    kinds = formats(package, contents.documents["styles"])
     budget = {"characters": MOST_CHARACTERS}
     answer: list[dict[str, Any]] = []
-    for name, document, hidden in sheets:
-        sheet = Sheet(strings, kinds, late, settings, budget)
+    for name, document, hidden in contents.sheets:
+        sheet = Sheet(strings, kinds, contents.late, settings, budget)
         parse(package.stream(document), sheet.start, sheet.end, sheet.text)
+        sheet.end_sheet()
         answer.append({"name": name, "hidden": hidden, "rows": sheet.rows, "marks": sheet.marks, "blank_rows": sheet.blank})
     remarks = [{"rule": "file.comments", "values": {}}] if any(name.startswith("xl/comments") for name in package.names) else []
     return {"sheets": answer, "remarks": remarks}
 
 
+def limit(memory: int, seconds: int) -> None:
+    """Have the system stop this process at so many bytes and seconds, and let it write no file.
+
+    Windows has no such limits: there the counts of this module and the caller's clock hold alone.
+    """
+    if sys.platform == "win32":
+        return
+    # macOS refuses a limit of the address space below what the process was given.
+    if sys.platform != "darwin":
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 2))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
 def main() -> None:
     """Set the limits, read, answer."""
     settings = json.loads(sys.argv[1])
-    resource.setrlimit(resource.RLIMIT_AS, (settings["memory"], settings["memory"]))
-    resource.setrlimit(resource.RLIMIT_CPU, (settings["seconds"], settings["seconds"] + 2))
+    limit(settings["memory"], settings["seconds"])
     try:
-        answer = read(sys.stdin.buffer.read(), settings)
+        answer = _bytes(read(sys.stdin.buffer.read(), settings))
     except Fault as fault:
-        answer = {"fault": fault.rule, "detail": fault.detail}
+        answer = _bytes({"fault": fault.rule, "detail": fault.detail})
     except MemoryError:
-        answer = {"fault": "file.too_heavy"}
-    sys.stdout.write(json.dumps(answer))
+        answer = _bytes({"fault": "file.too_heavy"})
+    sys.stdout.buffer.write(answer)
+
+
+def _bytes(answer: dict[str, Any]) -> bytes:
+    return json.dumps(answer, ensure_ascii=False).encode("utf-8")
 
 
 if __name__ == "__main__":

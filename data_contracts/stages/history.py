@@ -15,17 +15,15 @@ def large_changes(state: State) -> None:
     keys = [name for name in state.contract.key if not period or name != period.name]
     if previous is None or previous.empty or any(name not in state.grid.columns or name not in previous.columns for name in keys):
         return
+    before = [tuple(str(cell) for cell in cells) for cells in zip(*(previous[key] for key in keys), strict=True)]
+    when = previous[period.name].tolist() if period and period.name in previous.columns else [""] * len(before)
     for column in state.contract.columns:
         if column.is_number and column.measure and column.name in state.grid.columns and column.name in previous.columns:
-            _compare(state, previous, keys, column.name, period.name if period else "")
+            values = zip(before, previous[column.name].tolist(), when, strict=True)
+            _compare(state, {key: (float(value), str(at)) for key, value, at in values if not pd.isna(value)}, keys, column.name)
 
 
-def _compare(state: State, previous: pd.DataFrame, keys: list[str], name: str, period: str) -> None:
-    last = {}
-    for row in previous.to_dict("records"):
-        value = row[name]
-        if value is not None and not pd.isna(value):
-            last[tuple(str(row[key]) for key in keys)] = (float(value), str(row.get(period, "")))
+def _compare(state: State, last: dict[tuple[str, ...], tuple[float, str]], keys: list[str], name: str) -> None:
     factor, least = state.contract.change_factor, state.contract.change_least
     now = state.grid.filter(pl.col(name).is_not_null()).select(ROW, *keys, name)
     for cells in now.iter_rows(named=True):

@@ -44,7 +44,7 @@ def coverage(state: State) -> None:
     span = period_span(state.context.period or (given[0] if len(given) == 1 else ""))
     if span is None:
         return
-    present = set(state.grid[column.name].drop_nulls().to_list())
+    present = set(state.grid[column.name].drop_nulls().to_list()) | _set_aside(state)
     ended = table["end"].fillna("").astype(str)
     live = (
         (table["region"] == state.context.region)
@@ -56,6 +56,14 @@ def coverage(state: State) -> None:
         covered = code in present or bool(heirs[code] & present) or any(code in heirs.get(other, ()) for other in present)
         if not covered:
             state.add("rows.missing_authority", column=column.name, value=code, name=name, code=code)
+
+
+def _set_aside(state: State) -> set[str]:
+    """Texts of the rows that were taken out with an error: an authority named there is not missing as well."""
+    if state.table is None or not state.set_aside:
+        return set()
+    rows = state.table.cells.filter(pl.col(ROW).is_in(list(state.set_aside)))
+    return {text.strip() for cells in rows.iter_rows() for text in cells[2:]}
 
 
 def _successors(table: pd.DataFrame) -> Iterable[object]:
@@ -72,7 +80,8 @@ def run_rules(state: State, history: bool) -> None:
     for rule in state.contract.rules:
         if (rule.kind in HISTORY_KINDS) != history:
             continue
-        for row, more in KINDS[rule.kind](state, rule):
-            values = state.grid.row(by_predicate=pl.col(ROW) == row, named=True)
-            words = {name.removesuffix("#text"): value for name, value in values.items() if name.endswith("#text")}
-            state.add_rule(rule, row, rule.column, {**words, **more})
+        found = dict(KINDS[rule.kind](state, rule))
+        texts = [pl.col(name).alias(name.removesuffix("#text")) for name in state.grid.columns if name.endswith("#text")]
+        for cells in state.grid.filter(pl.col(ROW).is_in(list(found))).select(ROW, *texts).iter_rows(named=True):
+            row = cells.pop(ROW)
+            state.add_rule(rule, row, rule.column, {**cells, **found[row]})

@@ -1,13 +1,13 @@
 """Stage `shape`: which table, which row holds the headings, which column is which, which rows are no data."""
 
 import re
-import unicodedata
 from difflib import get_close_matches
 
 import polars as pl
 
-from data_contracts.contract import Column, Contract
-from data_contracts.findings import HeaderMatch
+from data_contracts.contract import Column
+from data_contracts.findings import HeaderMatch, shown
+from data_contracts.headings import known_headings, plain
 from data_contracts.reading.table import ROW, WIDTH, RawTable, cell_name, column_letters
 from data_contracts.state import State
 
@@ -15,27 +15,9 @@ _LOOKED_AT = 30
 _TOTALS = re.compile(r"^(sub ?|grand |region(al)? |all )?totals?\b|^(all|england|all authorities)$")
 _EXAMPLE = re.compile(r"^(example|e\.g\.|for example|sample row)")
 _PERSONAL = re.compile(
-    r"\b(upn|uln|nhs (no|number)|unique (pupil|learner) number|date of birth|dob|birth date|surname|forename|first name|last name|"
-    r"(pupil|child|learner|student) name|postcode|post code|e ?mail|home address)\b"
+    r"\b(upn|uln|nhs (no|number)|unique (pupil|learner) number|date of birth|dob|birth date|surname|forename|first name|"
+    r"last name|(pupil|child|learner|student) name|postcode|post code|e ?mail|home address)\b"
 )
-
-
-def plain(heading: str) -> str:
-    """A heading without case, invisible characters, underscores, hyphens and doubled spaces."""
-    wide = unicodedata.normalize("NFKC", heading)
-    visible = "".join(letter for letter in wide if unicodedata.category(letter) != "Cf")
-    return re.sub(r"[\s_\-]+", " ", visible).strip().strip("\"'“”").strip().lower()
-
-
-def known_headings(contract: Contract) -> dict[str, tuple[Column, str]]:
-    """Column and way of matching by plain heading; names come before labels and aliases."""
-    known: dict[str, tuple[Column, str]] = {}
-    for column in contract.columns:
-        known.setdefault(plain(column.name), (column, "spelling"))
-    for column in contract.columns:
-        for other in (column.label, *column.aliases):
-            known.setdefault(plain(other), (column, "alias"))
-    return known
 
 
 def headings(state: State) -> None:
@@ -56,15 +38,16 @@ def headings(state: State) -> None:
 
 
 def _best_row(table: RawTable, known: dict[str, tuple[Column, str]]) -> tuple[int, int]:
-    best = (0, 0)
-    for cells in table.cells.head(_LOOKED_AT).iter_rows():
-        texts = {plain(text[:200]) for text in cells[2:] if text}
-        found = {known[text][0].name for text in texts if text in known}
-        close = {text for text in texts - known.keys() if get_close_matches(text, known, 1, 0.8)} if len(found) < 2 else set()
-        score = len(found) + len(close)
-        if score > best[0]:
-            best = (score, int(cells[0]))
-    return best
+    """Score and number of the row with most headings; near misses count only where no row has two that are known."""
+    rows = {
+        int(cells[0]): {plain(text[:200]) for text in cells[2:] if text} for cells in table.cells.head(_LOOKED_AT).iter_rows()
+    }
+    scores = {row: len({known[text][0].name for text in texts & known.keys()}) for row, texts in rows.items()}
+    if max(scores.values(), default=0) < 2:
+        for row, texts in rows.items():
+            scores[row] += sum(bool(get_close_matches(text, known, 1, 0.8)) for text in texts - known.keys())
+    best = max(scores, key=lambda row: scores[row], default=0)
+    return (scores[best], best) if best and scores[best] else (0, 0)
 
 
 def _say_sheets(state: State, scores: list[int]) -> None:
@@ -141,7 +124,7 @@ def _unknown(state: State, heading: tuple[str, ...], unknown: list[int], found: 
             continue
         else:
             state.add("shape.ignored_column", row=state.header, cell=cell, column=text, value=text)
-        state.ignored.append(text)
+        state.ignored.append(shown(text))
         state.ignored_positions.append(place)
     for column in state.contract.columns:
         if column.required and column.name not in found | suggested:
@@ -175,6 +158,7 @@ def _take_rows(state: State) -> None:
 
 def _take_out(state: State, rows: list[int]) -> None:
     if rows:
+        state.set_aside.update(rows)
         state.data = state.data.filter(~pl.col(ROW).is_in(rows))
 
 
@@ -230,9 +214,12 @@ def ragged(state: State) -> None:
     if state.table is None or not state.header or not state.table.delimited or state.data.is_empty():
         return
     width = _heading_width(state)
+    # Blank cells at the end are harmless where the headings, or all rows, have them; in one row alone they are cells moved along.
+    headings_end = int(state.table.cells.filter(pl.col(ROW) == state.header)[WIDTH][0])
+    most = max(headings_end, min(state.data[WIDTH].to_list()))
     beyond = [pl.col(str(place)).str.strip_chars() != "" for place in range(width, state.table.width)]
     extra = pl.any_horizontal(beyond) if beyond else pl.lit(False)
-    long = state.data.filter(extra | ((pl.col(WIDTH) > state.limits.columns) & (width < state.limits.columns)))
+    long = state.data.filter(extra | (pl.col(WIDTH) > most))
     short = state.data.filter(pl.col(WIDTH) < width)
     for rule, rows in (("shape.row_long", long), ("shape.row_short", short)):
         for row, found in rows.select(ROW, WIDTH).iter_rows():
@@ -270,6 +257,5 @@ def workbook(state: State) -> None:
         name = state.column_at(mark.position)
         if mark.kind == "hidden_column" and name:
             state.add("shape.hidden_column", column=name, value=column_letters(mark.position))
-    formulas = len(state.marks("formula"))
-    if formulas:
-        state.add("shape.formulas", count=f"{formulas:,}")
+    for mark in state.marks("formula"):
+        state.add("shape.formulas", count=f"{int(mark.text):,}")

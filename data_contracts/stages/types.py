@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from data_contracts.contract import Column
+from data_contracts.contract import Column, Contract
 from data_contracts.diagnosis import diagnose
 from data_contracts.reading.table import ROW
 from data_contracts.state import State
@@ -53,11 +53,15 @@ def _special_cells(state: State) -> dict[str, dict[int, tuple[str, str]]]:
         name = state.column_at(mark.position)
         if name is None:
             continue
-        column = state.contract.column(name)
-        harmless = (mark.kind == "date" and column.type == "date") or (mark.kind == "percent" and not column.is_number)
-        if not harmless:
+        if not _harmless(mark.kind, state.contract.column(name)):
             found.setdefault(name, {})[mark.row] = (_SPECIAL[mark.kind], mark.text)
     return found
+
+
+def _harmless(kind: str, column: Column) -> bool:
+    """A date where one is asked for; a per cent where the number that the cell holds, a share of 1, is what is asked for."""
+    share = column.is_number and column.maximum is not None and float(column.maximum) <= 1
+    return (kind == "date" and column.type == "date") or (kind == "percent" and (share or not column.is_number))
 
 
 def _cast_column(state: State, column: Column, special: dict[int, tuple[str, str]]) -> pl.DataFrame:
@@ -67,8 +71,10 @@ def _cast_column(state: State, column: Column, special: dict[int, tuple[str, str
         rule, seen = special[row]
         state.add(rule, row=row, column=name, value=seen, unit=column.unit or "text")
     blank = (text == "") & ~marked
+    allowed = _allowed(state.contract, column)
     if column.required:
-        state.add_rows("types.blank", blank, name, label=column.label, symbols=_allowed(column))
+        rule = "types.blank" if column.is_number else "types.no_entry"
+        state.add_rows(rule, blank, name, label=column.label, symbols=allowed)
     symbol = text.is_in(list(column.symbols)) & ~marked if column.symbols else pl.repeat(False, text.len(), eager=True)
     fits = text.str.contains(_PATTERNS[column.type]) if column.type in _PATTERNS else text != ""
     values = text.set(~(fits & ~symbol & ~marked), None)
@@ -78,20 +84,12 @@ def _cast_column(state: State, column: Column, special: dict[int, tuple[str, str
     bad = typed.is_null() & ~blank & ~symbol & ~marked
     for row, entered in state.where(bad, name):
         rule, more = diagnose(column, entered)
-        state.add(rule, row=row, column=name, value=entered, unit=column.unit or "", symbols=_allowed(column), **more)
+        state.add(rule, row=row, column=name, value=entered, unit=column.unit or "", symbols=allowed, **more)
     marks = text.set(~symbol, None)
     return pl.DataFrame([typed.alias(name), text.alias(f"{name}#text"), marks.alias(f"{name}#symbol")])
 
 
-def _allowed(column: Column) -> str:
-    if not column.symbols:
-        return ""
-    meanings = {
-        "z": "not applicable",
-        "x": "not available",
-        "c": "confidential",
-        "low": "rounds to 0",
-        "k": "rounds to 0 (sensitive)",
-        "u": "unreliable",
-    }
-    return " Or enter a symbol: " + ", ".join(f"{mark} ({meanings.get(mark, mark)})" for mark in column.symbols) + "."
+def _allowed(contract: Contract, column: Column) -> str:
+    """The symbols that may stand in the column, as the end of a sentence; blank where there are none."""
+    marks = ", ".join(f"{mark} ({contract.missing_values.get(mark, mark)})" for mark in column.symbols)
+    return f" Or enter a symbol: {marks}." if marks else ""

@@ -6,10 +6,10 @@ from typing import Any
 
 import polars as pl
 
+from data_contracts.codes import Codes, Said
 from data_contracts.context import period_kind, period_span
 from data_contracts.contract import Column
 from data_contracts.reading.table import ROW
-from data_contracts.stages.shape import plain
 from data_contracts.state import State
 
 _YEARS = re.compile(r"(20\d{2})\D{0,3}(?:20)?(\d{2})?")
@@ -30,6 +30,13 @@ def ranges(state: State) -> None:
             values = state.grid[column.name]
             outside = (values < bound if below else values > bound).fill_null(False)
             state.add_rows(rule, outside, column.name, limit=str(limit), unit=column.unit)
+            _leave_out(state, column.name, outside)
+
+
+def _leave_out(state: State, name: str, wrong: pl.Series) -> None:
+    """Take values at fault out of the grid, so that no rule says the same again; their text stays."""
+    if wrong.any():
+        state.grid = state.grid.with_columns(pl.when(~wrong).then(pl.col(name)).alias(name))
 
 
 def choices(state: State) -> None:
@@ -37,12 +44,9 @@ def choices(state: State) -> None:
     for column in _found(state):
         if column.choices:
             values = state.grid[column.name]
-            state.add_rows(
-                "values.not_in_list",
-                values.is_not_null() & ~values.is_in(list(column.choices)),
-                column.name,
-                choices=", ".join(column.choices),
-            )
+            wrong = values.is_not_null() & ~values.is_in(list(column.choices))
+            state.add_rows("values.not_in_list", wrong, column.name, choices=", ".join(column.choices))
+            _leave_out(state, column.name, wrong)
 
 
 def reforms(state: State) -> None:
@@ -52,7 +56,8 @@ def reforms(state: State) -> None:
         return
     values = state.grid[column.name]
     known = sorted(state.context.known_reforms)
-    state.add_rows("values.unknown_reform", values.is_not_null() & ~values.is_in(known), column.name, choices=", ".join(known))
+    wrong = values.is_not_null() & ~values.is_in(known)
+    state.add_rows("values.unknown_reform", wrong, column.name, choices=", ".join(known))
 
 
 def proportions(state: State) -> None:
@@ -71,18 +76,15 @@ def authorities(state: State) -> None:
     table = state.context.authorities
     if column is None or column.name not in state.grid.columns or table.empty:
         return
-    lookup = {
-        str(row["authority"]): {str(key): str(value) for key, value in row.items() if value is not None and value == value}
-        for row in table.to_dict("records")
-    }
-    when = _when(state)
-    pairs = state.grid.select(ROW, pl.col(column.name), when.alias("#when")).filter(pl.col(column.name).is_not_null())
-    for code, moment in pairs.select(column.name, "#when").unique(maintain_order=True).iter_rows():
-        rule, more = _authority(state, lookup, code, moment)
+    codes = Codes(table)
+    said: dict[tuple[str, str | None], Said] = {}
+    pairs = state.grid.select(ROW, pl.col(column.name), _when(state).alias("#when")).filter(pl.col(column.name).is_not_null())
+    for row, code, moment in pairs.iter_rows():
+        if (code, moment) not in said:
+            said[code, moment] = codes.say(code, moment, state.context.region)
+        rule, more = said[code, moment]
         if rule:
-            rows = pairs.filter((pl.col(column.name) == code) & pl.col("#when").eq_missing(pl.lit(moment)))[ROW].to_list()
-            for row in rows:
-                state.add(rule, row=row, column=column.name, value=code, **more)
+            state.add(rule, row=row, column=column.name, value=code, **more)
 
 
 def _when(state: State) -> pl.Expr:
@@ -93,57 +95,18 @@ def _when(state: State) -> pl.Expr:
     return pl.col("start#text") if "start#text" in state.grid.columns else pl.lit(state.context.period, dtype=pl.String)
 
 
-def _authority(state: State, lookup: dict[str, dict[str, str]], code: str, when: str | None) -> tuple[str, dict[str, str]]:
-    row = lookup.get(code)
-    if row is None:
-        return _no_code(lookup, code, state.context.region)
-    if state.context.region and row["region"] != state.context.region:
-        return "values.other_region", {"name": row["name"], "region": row["region"], "own": state.context.region}
-    span = period_span(when or "")
-    successors = " ".join(
-        f"{lookup[heir]['name']} ({heir})" if heir in lookup else heir for heir in row.get("successors", "").split()
-    )
-    then = f" Use {successors}." if successors else ""
-    ended, began = row.get("end", ""), row.get("start", "")
-    first = span[0].isoformat() if span else (when or "")
-    if ended and first and ended < first:
-        return "values.ended_code", {"name": row["name"], "end": ended, "then": then}
-    if span and began > span[1].isoformat():
-        same = [old for old in lookup.values() if code in old.get("successors", "").split() and old.get("change") == "continues"]
-        rule = "values.recoded" if same else "values.early_code"
-        return rule, {"name": row["name"], "start": began, "old": same[0]["authority"] if same else ""}
-    return "", {}
-
-
-def _no_code(lookup: dict[str, dict[str, str]], code: str, region: str | None) -> tuple[str, dict[str, str]]:
-    live = sorted((row for row in lookup.values()), key=lambda row: (bool(row.get("end")), row["authority"]))
-    if code.upper() in lookup:
-        return "values.code_case", {"suggestion": code.upper()}
-    named = next((row for row in live if plain(row["name"]) == plain(code)), None)
-    if named:
-        return "values.name_for_code", {"suggestion": named["authority"], "name": named["name"]}
-    if re.fullmatch(r"\d{3}", code, re.ASCII):
-        old = next((row for row in live if row.get("old_code") == code), None)
-        return "values.old_code", {"suggestion": f"{old['authority']} ({old['name']})" if old else "the GSS code"}
-    if re.fullmatch(r"E07\d{6}", code, re.ASCII):
-        return "values.district_code", {}
-    if re.fullmatch(r"[WSN]\d{8}", code, re.ASCII):
-        return "values.other_nation", {}
-    return "values.unknown_authority", {}
-
-
 def periods(state: State) -> None:
     """The period: readable, of the right kind, the one asked for, not in the future."""
     column = state.contract.with_role("period")
     if column is None or column.name not in state.grid.columns:
         return
-    texts = state.grid[column.name].drop_nulls().unique(maintain_order=True).to_list()
-    good = [text for text in texts if period_kind(text) == state.contract.period_kind]
-    for text in texts:
-        rule, more = _period(state, text)
+    given = state.grid.select(ROW, column.name).drop_nulls()
+    said = {text: _period(state, text) for text in given[column.name].unique(maintain_order=True)}
+    good = [text for text in said if period_kind(text) == state.contract.period_kind]
+    for row, text in given.iter_rows():
+        rule, more = said[text]
         if rule:
-            for row, value in state.where(pl.col(column.name) == text, column.name):
-                state.add(rule, row=row, column=column.name, value=value, **more)
+            state.add(rule, row=row, column=column.name, value=text, **more)
     if not state.context.period and len(good) > 1:
         row = state.grid.filter(pl.col(column.name) == good[1])[ROW][0]
         state.add("values.mixed_periods", row=row, column=column.name, value=good[1], first=good[0])

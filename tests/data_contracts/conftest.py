@@ -1,0 +1,75 @@
+"""What the tests of contracts share: the tables of bad files and of broken examples, and a context for each contract."""
+
+import importlib.util
+import sys
+from datetime import date
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from data_contracts import Context
+from pilots.catalogue import reforms
+from pilots.places import authorities
+
+REGION, PERIOD = "E12000001", "2023/24 autumn"
+
+
+def _load(name: str) -> ModuleType:
+    """A module of this folder, which is no package; the others may import it as `contract_<name>`."""
+    spec = importlib.util.spec_from_file_location(f"contract_{name}", Path(__file__).with_name(f"{name}.py"))
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+TABLES, BAD_FILES, BROKEN = _load("tables"), _load("bad_files"), _load("broken")
+BROKEN_EXAMPLES = (*_load("broken_rules").CASES, *_load("broken_cells").CASES)
+
+
+@pytest.fixture(scope="session")
+def tables() -> ModuleType:
+    """The module of good tables, and of tables as files."""
+    return TABLES
+
+
+@pytest.fixture(scope="session")
+def broken_module() -> ModuleType:
+    """The module that makes broken examples."""
+    return BROKEN
+
+
+@pytest.fixture(scope="session")
+def broken_examples() -> tuple[Any, ...]:
+    """Every broken example."""
+    return BROKEN_EXAMPLES
+
+
+@pytest.fixture(scope="session")
+def bad_files() -> ModuleType:
+    """The module of bad files, with its builders."""
+    return BAD_FILES
+
+
+@pytest.fixture(scope="session")
+def contexts() -> dict[str, Context]:
+    """The context in which the good example of each contract has no finding."""
+    known = tuple(reform.id for reform in reforms())
+    codes, today = authorities(), date(2026, 1, 31)
+    regional = Context(REGION, PERIOD, codes, known_reforms=known, today=today)
+    return {
+        "ehcp_process": regional,
+        "ap_tiers": regional,
+        "reform_register": Context(authorities=codes, known_reforms=known, today=today),
+    }
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Parametrise by the tables of this folder."""
+    if "bad_file" in metafunc.fixturenames:
+        metafunc.parametrize("bad_file", BAD_FILES.CASES, ids=lambda case: f"{case.item} {case.name}")
+    if "broken" in metafunc.fixturenames:
+        metafunc.parametrize("broken", BROKEN_EXAMPLES, ids=lambda case: ascii(f"{case.contract} {case.rule} {case.name}"))
