@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages import _frame as frame
 
-# One line a screen: file, title, and the action that its reader may do (None: everybody).
+# One line a screen: file, title, and the action that its reader may do.
 SCREENS = (
     ("pages/effects.py", "What each reform did", "read_runs"),
     ("pages/submit.py", "Send a return", "submit_return"),
@@ -12,14 +12,11 @@ SCREENS = (
     ("pages/reform_register.py", "Reform register", "read_register"),
     ("pages/published_data.py", "Published data", "read_published"),
     ("pages/evaluate.py", "Releases, plans and runs", "read_releases"),
-    ("pages/sign_in.py", "Sign in", None),
 )
 
 
-def shown(action: str | None) -> bool:
+def shown(action: str) -> bool:
     """Whether the reader sees a screen; a lead sees one that is open for any of the lead's regions."""
-    if action is None:
-        return True
     actor = frame.reader()
     return actor is not None and any(frame.may(action, region) for region in (None, *actor.regions))
 
@@ -27,11 +24,16 @@ def shown(action: str | None) -> bool:
 def main() -> None:
     """Lay out the navigation and run the chosen screen."""
     st.set_page_config(page_title=frame.SERVICE, layout="wide")
-    pages = [st.Page(path, title=title) for path, title, action in SCREENS if shown(action)]
-    chosen = st.navigation(pages)
     actor = frame.signed_in()
+    pages = [st.Page(path, title=title) for path, title, action in SCREENS if shown(action)]
+    pages = pages or [st.Page("pages/start.py", title="Start")]
+    pages.append(st.Page("pages/sign_in.py", title="Sign out, or change account" if actor else "Sign in"))
+    chosen = st.navigation(pages)
     st.sidebar.markdown(f"**{frame.SERVICE}**")
-    st.sidebar.markdown(f"Signed in: {actor.name}, {frame.ROLE_WORDS[actor.role]}" if actor else "Not signed in")
+    st.sidebar.markdown(f"Signed in: {frame.described(actor)}" if actor else "Not signed in")
+    target = st.session_state.pop("go_to", None)
+    if target is not None:
+        st.switch_page(target or pages[0])
     frame.header()
     chosen.run()
 

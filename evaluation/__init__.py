@@ -1,6 +1,7 @@
 """Effects of a reform from panels: arrays and frames in, results out. Knows no store, no screen, no clock."""
 
 from evaluation.cells import Cells
+from evaluation.decomposition import BaconDecomposition, TwoWayWeights, bacon_decomposition, two_way_weights
 from evaluation.diagnostics import DetectableEffect, PretrendTest, leave_one_out, pretrend_test, smallest_detectable_effect
 from evaluation.errors import NotEstimable, OptionError, PanelError
 from evaluation.estimators import AGGREGATES, ESTIMATORS, estimate
@@ -11,6 +12,7 @@ from evaluation.verdict import Verdict, not_estimable_verdict, verdict
 
 __all__ = [
     "AGGREGATES",
+    "BaconDecomposition",
     "Cells",
     "DetectableEffect",
     "ESTIMATORS",
@@ -22,11 +24,14 @@ __all__ = [
     "PanelError",
     "PretrendTest",
     "Result",
+    "TwoWayWeights",
     "Verdict",
+    "bacon_decomposition",
     "estimate",
     "leave_one_out",
     "not_estimable_verdict",
     "pretrend_test",
     "smallest_detectable_effect",
+    "two_way_weights",
     "verdict",
 ]

@@ -123,6 +123,68 @@ def check_values(values: np.ndarray, outcomes: Sequence[str], units: Sequence[An
             raise PanelError(f"Outcome {name!r} is missing in every cell. Check the column, or leave the outcome out.")
 
 
+def check_covariates(covariates: Sequence[str]) -> None:
+    """Refuse a covariate named twice."""
+    twice = [name for at, name in enumerate(covariates) if name in covariates[:at]]
+    if twice:
+        raise PanelError(f"Covariate {twice[0]!r} is named twice. Name each once.")
+
+
+def check_covariate_values(values: np.ndarray, names: Sequence[str], units: Sequence[Any], periods: Sequence[Any]) -> None:
+    """Refuse infinite and all-missing covariates (C × N × T)."""
+    for name, one in zip(names, values, strict=True):
+        _check_finite(f"Covariate {name!r}", one, units, periods)
+        if np.isnan(one).all():
+            raise PanelError(f"Covariate {name!r} is missing in every cell. Check the column, or leave the covariate out.")
+
+
+def check_intensity(intensity: np.ndarray, cohort: np.ndarray, name: str, units: Sequence[Any], periods: Sequence[Any]) -> None:
+    """Refuse intensity (N × T) that is infinite, negative, or above 0 before the unit's first treated period (N)."""
+    _check_finite(f"Intensity {name!r}", intensity, units, periods)
+    before = np.arange(len(periods))[None, :] < cohort[:, None]
+    wrong = {
+        "is negative": (intensity < 0, "Intensity is 0 without the reform and above 0 with it: correct it"),
+        "is above 0 before the first treated period": (
+            before & (intensity > 0),
+            "Correct the intensity, or let the unit start earlier",
+        ),
+    }
+    for words, (cells, advice) in wrong.items():
+        bad = np.argwhere(cells)
+        if len(bad):
+            i, t = bad[0]
+            raise PanelError(
+                f"Intensity {name!r} {words} for {units[i]!r} in {periods[t]!r} ({len(bad)} cells in all). {advice}."
+            )
+
+
+def eligibility(values: np.ndarray, name: str, units: Sequence[Any]) -> np.ndarray:
+    """One boolean a unit from 0 and 1 in its cells (N × T, NaN where it has none); refuse anything else, and changes."""
+    other = np.argwhere(~(np.isnan(values) | np.isin(values, (0, 1))))
+    if len(other):
+        i, t = other[0]
+        raise PanelError(f"Column {name!r} is {values[i, t]:g} for {units[i]!r}. Eligible is 1, not eligible 0: nothing else.")
+    none = np.isnan(values).all(axis=1)
+    if none.any():
+        raise PanelError(f"Column {name!r} is missing for {units[int(none.argmax())]!r}. Give every unit 0 or 1.")
+    least, most = np.nanmin(values, axis=1), np.nanmax(values, axis=1)
+    if (least < most).any():
+        raise PanelError(
+            f"Column {name!r} changes within {units[int((least < most).argmax())]!r}. Give one value a unit: who is eligible "
+            "must not change, so make a unit of each kind."
+        )
+    return np.asarray(most == 1)
+
+
+def _check_finite(what: str, values: np.ndarray, units: Sequence[Any], periods: Sequence[Any]) -> None:
+    infinite = np.argwhere(np.isinf(values))
+    if len(infinite):
+        i, t = infinite[0]
+        raise PanelError(
+            f"{what} is infinite for {units[i]!r} in {periods[t]!r} ({len(infinite)} cells in all). Correct it or leave it empty."
+        )
+
+
 def check_weights(
     weights: np.ndarray, values: np.ndarray, units: Sequence[Any], periods: Sequence[Any], name: str | None, notices: list[str]
 ) -> np.ndarray:

@@ -33,6 +33,10 @@ class Scored(Protocol):
         """N × K."""
 
     @property
+    def own_df(self) -> np.ndarray | None:
+        """K, or None where the errors come from the scores of units."""
+
+    @property
     def support(self) -> np.ndarray:
         """N × K: treated units that a row rests on."""
 
@@ -128,6 +132,8 @@ def clustered(result: Scored, cluster: str | None, options: Mapping[str, Any]) -
     check_choice("factor", options["factor"], FACTORS)
     check_choice("distribution", options["distribution"], DISTRIBUTIONS)
     name, codes = result.panel.cluster_codes(cluster)
+    if result.own_df is not None:
+        return _own(result, name, codes, result.own_df)
     groups, treated, compared = (_count(units, codes) for units in (result.used, result.support, result.compared))
     real = result.used.any(axis=0)
     if real.any() and (groups[real] < 2).all():
@@ -153,6 +159,15 @@ def clustered(result: Scored, cluster: str | None, options: Mapping[str, Any]) -
     return Inference(
         "clustered", name, *counts, options["factor"], result.labels, result.estimates, covariance, df, tuple(warnings)
     )
+
+
+def _own(result: Scored, name: str, codes: np.ndarray, df: np.ndarray) -> Inference:
+    """Errors in which no unit has a share: one unit carries each whole, so they are the same under every clustering."""
+    covariance = _covariance(result.scores, codes)
+    covariance = _blank(covariance, np.sqrt(np.diag(covariance)) <= _dust(result))
+    counts = (_count(result.used, codes), _count(result.support, codes), _count(result.compared, codes))
+    said = (f"The errors are the estimator's own: clustering by {name} changes nothing.",)
+    return Inference("clustered", name, *counts, "none", result.labels, result.estimates, covariance, df, said)
 
 
 def influence(result: Scored, cluster: str | None, options: Mapping[str, Any]) -> Inference:

@@ -36,6 +36,10 @@ class Panel:
         weighted: whether weights were given.
         dropped: (unit, reason) for units left out.
         notices: what was done to the input, in plain words.
+        covariates: names of the C covariates.
+        covariate_values: covariates, C × N × T, NaN where missing; None without any.
+        intensity: intensity of the reform, N × T, 0 without it (it may go up and down), NaN where missing; None where not given.
+        eligible: whether each unit is of the kind that the reform is for (N, bool); None where not given.
     """
 
     unit: str
@@ -52,6 +56,10 @@ class Panel:
     weighted: bool = False
     dropped: tuple[tuple[Any, str], ...] = ()
     notices: tuple[str, ...] = field(default=())
+    covariates: tuple[str, ...] = ()
+    covariate_values: np.ndarray | None = None
+    intensity: np.ndarray | None = None
+    eligible: np.ndarray | None = None
 
     @classmethod
     def from_frame(
@@ -63,9 +71,11 @@ class Panel:
         outcome: str | Sequence[str],
         weight: str | None = None,
         cluster: str | Sequence[str] | None = None,
-        covariates: Sequence[str] = (),
+        covariates: str | Sequence[str] = (),
         region: str | None = None,
         periods: Sequence[Any] | None = None,
+        intensity: str | None = None,
+        eligible: str | None = None,
     ) -> Panel:
         """Build a panel from one row for each unit and period.
 
@@ -77,28 +87,31 @@ class Panel:
             outcome: one or more numeric columns; missing values are missing cells.
             weight: numeric column of weights, not negative.
             cluster: columns to cluster by, constant within a unit; the first is the default (else the unit itself).
-            covariates: columns that must exist and be numeric; no estimator uses them yet, and the panel's notices say so.
+            covariates: numeric columns, missing values allowed; a result of an estimator that uses none of them warns.
             region: column of the region; default the cluster called "region", if there is one.
             periods: the order of periods; default sorted. Rows of other periods are left out, with a notice.
+            intensity: numeric column of the reform's intensity, 0 or more, 0 before the first treated period.
+            eligible: column of 0 and 1, one value a unit: 1 where the reform is for units of this kind (triple difference).
 
         Raises:
             PanelError: anything that cannot be used, with what, where and what to do.
         """
         outcomes = (outcome,) if isinstance(outcome, str) else tuple(outcome)
         checks.check_outcomes(outcomes)
+        covariates = (covariates,) if isinstance(covariates, str) else tuple(covariates)
         named = (cluster,) if isinstance(cluster, str) else tuple(cluster or ())
         attributes = [name for name in dict.fromkeys([*named, *([region] if region else [])]) if name != unit]
-        rows = _rows(frame, [unit, period, first_treated, *outcomes, *attributes, *covariates, *([weight] if weight else [])])
-        checks.check_numeric(rows, [*outcomes, *covariates, *([weight] if weight else [])])
+        numeric = [*outcomes, *covariates, *(name for name in (weight, intensity, eligible) if name)]
+        rows = _rows(frame, [unit, period, first_treated, *attributes, *numeric])
+        checks.check_numeric(rows, numeric)
         checks.check_keys(rows, unit, period)
         checks.check_duplicates(rows, unit, period)
         rows, order, notices = checks.order_periods(rows, period, periods)
-        if covariates:
-            notices.append(f"No estimator uses covariates yet: {', '.join(covariates)} changed nothing.")
         cells = Cells.from_rows(rows, unit, period, values=[*outcomes, *([weight] if weight else [])])
         treatment = checks.one_row_each(rows, unit, first_treated, attributes)
         measures: dict[str, tuple[str, str | None, float]] = {name: (name, None, 1.0) for name in outcomes}
-        return _assemble(cells, treatment, measures, first_treated, weight, named, region, order, notices)
+        panel = _assemble(cells, treatment, measures, first_treated, weight, named, region, order, notices)
+        return _with_extras(panel, rows, covariates, intensity, eligible)
 
     @classmethod
     def from_cells(
@@ -162,6 +175,9 @@ class Panel:
             cohort=cohort,
             clusters=clusters,
             dropped=self.dropped + gone,
+            covariate_values=None if self.covariate_values is None else self.covariate_values[:, keep][:, :, when],
+            intensity=None if self.intensity is None else self.intensity[keep][:, when],
+            eligible=None if self.eligible is None else self.eligible[keep],
         )
 
     def outcome(self, name: str) -> Panel:
@@ -250,6 +266,29 @@ def _assemble(
         weighted=weight is not None,
         notices=tuple(notices),
     )
+
+
+def _with_extras(
+    panel: Panel, rows: pd.DataFrame, covariates: tuple[str, ...], intensity: str | None, eligible: str | None
+) -> Panel:
+    """The panel with covariates, intensity and eligibility, each checked, from rows with one line a unit and period."""
+    row = pd.Index(panel.units).get_indexer(pd.Index(rows[panel.unit]))
+    column = pd.Index(list(panel.periods)).get_indexer(pd.Index(rows[panel.period]))
+
+    def spread(name: str) -> np.ndarray:
+        out = np.full((len(panel.units), len(panel.periods)), np.nan)
+        out[row, column] = rows[name].to_numpy(float, na_value=np.nan)
+        return out
+
+    checks.check_covariates(covariates)
+    values = np.array([spread(name) for name in covariates]) if covariates else None
+    if values is not None:
+        checks.check_covariate_values(values, covariates, panel.units, panel.periods)
+    dose = None if intensity is None else spread(intensity)
+    if dose is not None and intensity is not None:
+        checks.check_intensity(dose, panel.cohort, intensity, panel.units, panel.periods)
+    kind = None if eligible is None else checks.eligibility(spread(eligible), eligible, panel.units)
+    return replace(panel, covariates=covariates, covariate_values=values, intensity=dose, eligible=kind)
 
 
 def _sum(

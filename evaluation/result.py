@@ -33,6 +33,8 @@ class Result:
         parameters: K; parameters a small-sample factor counts beyond those nested in units, or 0 where it counts none.
         observations: K; observations used.
         panel: the panel after units were dropped.
+        own_df: K; degrees of freedom where the errors are the estimator's own (placebo draws, one series over time), so that no
+            clustering changes them; None where they come from the scores of units.
         warnings: what a reader must know, in plain words.
         builder: makes the weights on cells when asked.
     """
@@ -50,6 +52,7 @@ class Result:
     observations: np.ndarray
     panel: Panel
     warnings: tuple[str, ...] = ()
+    own_df: np.ndarray | None = None
     builder: Callable[[], sparse.csr_matrix] | None = field(default=None, repr=False)
 
     @property
@@ -115,6 +118,7 @@ class Result:
             observations=self.observations[keep],
             panel=self.panel,
             warnings=self.warnings,
+            own_df=None if self.own_df is None else self.own_df[keep],
             builder=None if builder is None else lambda: builder()[whole],
         )
 

@@ -7,19 +7,23 @@ from __future__ import annotations
 
 import gc
 import html
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pandas
 import streamlit as st
-from pilots.accounts import development_sign_in
-from pilots.demonstration import is_demonstration
+from streamlit.runtime.pages_manager import PagesManager
 
 from pilots.access import RESEARCHER, Actor, actor_can
+from pilots.accounts import development_sign_in
 from pilots.charts import Picture
+from pilots.demonstration.known import is_demonstration
 from pilots.errors import UserError
+from pilots.places import region_names
 from pilots.storage import Store
+from pilots.tables import numeric, texts
 
 SERVICE = "Regional expert partnerships: evidence"
 VISITOR = Actor("visitor", "Visitor", RESEARCHER)
@@ -32,29 +36,8 @@ ROLE_WORDS = {
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
 T = TypeVar("T")
 
-STYLE = """<style>
-:root { --brand: #1d70b8; --ink: #0b0c0c; --quiet: #505a5f; }
-.block-container { max-width: 68rem; padding-top: 4.5rem; }
-html, body, [class*="st-"], button, input, select, textarea { font-family: Arial, Helvetica, sans-serif; }
-[data-testid="stIconMaterial"] { font-family: "Material Symbols Rounded"; }
-h1 { font-size: 2.2rem !important; line-height: 1.15 !important; }
-h2 { font-size: 1.5rem !important; margin-top: 1.2rem; }
-h3 { font-size: 1.2rem !important; }
-[data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] p { color: var(--quiet) !important; opacity: 1 !important; }
-a:focus-visible, button:focus-visible, [role="tab"]:focus-visible { outline: 3px solid #ffdd00 !important; box-shadow: 0 0 0 5px var(--ink) !important; }
-.rep-banner { border-left: 10px solid var(--brand); background: #eef7ff; padding: .7rem 1rem; margin: 0 0 1rem 0; color: var(--ink); }
-.rep-verdict { border: 5px solid var(--brand); padding: 1rem 1.3rem; margin: .5rem 0 1rem 0; color: var(--ink); }
-.rep-verdict .words { font-size: 1.6rem; font-weight: 700; line-height: 1.25; }
-.rep-verdict .number { font-size: 1.15rem; margin-top: .5rem; }
-.rep-warning { border-left: 10px solid #f47738; padding: .5rem 1rem; margin: .4rem 0; color: var(--ink); }
-.rep-error { border: 5px solid #ca3535; padding: .8rem 1.1rem; margin: .5rem 0 1rem 0; color: var(--ink); }
-.rep-done { border: 5px solid #0f7a52; padding: .8rem 1.1rem; margin: .5rem 0 1rem 0; color: var(--ink); overflow-wrap: anywhere; }
-.rep-banner p, .rep-error p, .rep-done p { margin: .2rem 0; }
-code { overflow-wrap: anywhere; color: var(--ink) !important; }
-[data-testid="stTable"] { overflow-x: auto; }
-[data-testid="stTable"] td, [data-testid="stTable"] th { color: var(--ink) !important; font-size: .95rem; }
-@media (max-width: 640px) { h1 { font-size: 1.6rem !important; } .rep-verdict .words { font-size: 1.25rem; } .block-container { padding-left: 1rem; padding-right: 1rem; } }
-</style>"""
+STYLE = f"<style>{Path(__file__).with_name('style.css').read_text(encoding='utf-8')}</style>"
+SHOWN_ROWS = 40  # rows of a long table on the screen; the download has all
 
 
 @st.cache_resource(show_spinner=False)
@@ -92,10 +75,35 @@ def reader() -> Actor | None:
     return signed_in() or (VISITOR if synthetic() else None)
 
 
+def acting() -> Actor:
+    """Who acts on a screen that is shown to readers only.
+
+    Raises:
+        UserError: nobody is signed in any more.
+    """
+    actor = reader()
+    if actor is None:
+        raise UserError("You are not signed in any more. Sign in again.")
+    return actor
+
+
 def may(action: str, region: str | None = None) -> bool:
     """Whether to show what needs this action; the task checks it again."""
     actor = reader()
     return actor is not None and actor_can(actor, action, region)
+
+
+def show(main: Callable[[], None]) -> None:
+    """Run a screen, with what its reader can put right shown as a message.
+
+    Streamlit takes a folder named `pages` for its older kind of app, until `st.navigation` is called for the first time. A
+    browser that opens a screen's own address before that would see it without the front door (app.py): it is sent there.
+    """
+    if PagesManager.uses_pages_directory:
+        PagesManager.uses_pages_directory = False
+        st.rerun()
+    with faults_shown():
+        main()
 
 
 def header() -> None:
@@ -105,17 +113,33 @@ def header() -> None:
         banner("Demonstration. Every figure on this screen is synthetic: names and codes are real, numbers are not.")
 
 
+def described(actor: Actor) -> str:
+    """Who somebody is: name, role and regions; what the name says already is not said twice."""
+    names, known = region_names(), actor.name.casefold()
+    role = [] if actor.role in known else [ROLE_WORDS[actor.role]]
+    regions = [name for name in (names.get(code, code) for code in actor.regions) if name.casefold() not in known]
+    return ", ".join([actor.name, *role, *regions])
+
+
 def banner(text: str) -> None:
     """A quiet strip across the page."""
     st.html(f'<div class="rep-banner" role="note"><strong>{html.escape(text)}</strong></div>')
 
 
+def verdict(about: str, words: str, number: str) -> None:
+    """The headline of a result: what it is about, what is said, and the number behind it."""
+    lines = zip(("about", "words", "number"), (about, words, number), strict=True)
+    st.html(
+        '<div class="rep-verdict">' + "".join(f'<p class="{kind}">{html.escape(line)}</p>' for kind, line in lines) + "</div>"
+    )
+
+
 def warning(text: str) -> None:
     """One warning that belongs to a result."""
-    st.html(f'<div class="rep-warning" role="note"><strong>Warning:</strong> {html.escape(text)}</div>')
+    st.html(f'<div class="rep-warning" role="note"><p><strong>Warning:</strong> {html.escape(text)}</p></div>')
 
 
-def boxed(kind: str, title: str, lines: list[str]) -> None:
+def boxed(kind: str, title: str, lines: Sequence[str] = ()) -> None:
     """An error summary or a confirmation: `kind` is "error" or "done"."""
     role = "alert" if kind == "error" else "status"
     body = "".join(f"<p>{html.escape(line)}</p>" for line in lines)
@@ -134,8 +158,12 @@ def faults_shown() -> Iterator[None]:
 def with_progress(work: Callable[[Callable[[float, str], None]], T], text: str) -> T:
     """Run work that takes a while, showing how far it is."""
     bar = st.progress(0.0, text=text)
+
+    def tell(share: float, words: str = "") -> None:
+        bar.progress(min(max(share, 0.0), 1.0), text=words or text)
+
     try:
-        return work(lambda share, words="": bar.progress(min(max(share, 0.0), 1.0), text=words or text))
+        return work(tell)
     finally:
         bar.empty()
 
@@ -144,15 +172,57 @@ def picture(shown: Picture, key: str) -> None:
     """A chart with its title, alt text, table and CSV."""
     st.subheader(shown.title)
     st.vega_lite_chart(shown.spec, theme=None, alt=shown.alt, width="stretch", key=f"chart-{key}")
-    with st.expander(f"Table and description: {shown.title}"):
+    with st.expander("Table and description"):
         st.write(shown.alt)
         table(shown.table)
         download(shown.table, key)
 
 
 def table(frame: pandas.DataFrame) -> None:
-    """A real table, with scopes for screen readers."""
-    st.table(frame.set_index(frame.columns[0]), border="horizontal")
+    """A real table, with scopes for screen readers; on a narrow screen each row becomes a card."""
+    rows = texts(frame)
+    names, right = [html.escape(str(name)) for name in frame.columns], numeric(rows)
+    head = "".join(
+        f'<th scope="col" role="columnheader"{_aligned(to_right)}>{name}</th>'
+        for name, to_right in zip(names, right or [False] * len(names), strict=True)
+    )
+    body = "".join(f'<tr role="row">{_cells(row, names, right)}</tr>' for row in rows)
+    st.html(
+        f'<table class="rep-table" role="table"><thead role="rowgroup"><tr role="row">{head}</tr></thead>'
+        f'<tbody role="rowgroup">{body}</tbody></table>'
+    )
+
+
+def _cells(row: list[str], names: list[str], right: list[bool]) -> str:
+    # A first cell that is a number says nothing by itself: on a narrow screen it needs its heading too.
+    label = f' data-label="{names[0]}"' if right[0] else ""
+    first = f'<th scope="row" role="rowheader"{label}{_aligned(right[0])}>{_breakable(row[0])}</th>'
+    return first + "".join(
+        f'<td role="cell"{_named(name, names)}{_aligned(to_right)}>{_breakable(cell)}</td>'
+        for cell, name, to_right in list(zip(row, names, right, strict=True))[1:]
+    )
+
+
+def _named(name: str, names: list[str]) -> str:
+    """The heading that a cell carries on a narrow screen; where there are two columns, the first says it all."""
+    return f' data-label="{name}"' if len(names) > 2 else ""
+
+
+def _breakable(cell: str) -> str:
+    """A cell made safe to show; names such as plans_issued_within_20_weeks may break after their underscores."""
+    return html.escape(cell).replace("_", "_<wbr>")
+
+
+def _aligned(to_right: bool) -> str:
+    return ' class="number"' if to_right else ""
+
+
+def long_table(frame: pandas.DataFrame, name: str) -> None:
+    """The first rows of a table on the screen, and all of it as a download."""
+    if len(frame) > SHOWN_ROWS:
+        st.caption(f"The first {SHOWN_ROWS} of {len(frame):,} rows. The download has all.")
+    table(frame.head(SHOWN_ROWS))
+    download(frame, name)
 
 
 def download(frame: pandas.DataFrame, name: str, label: str = "Download this table (CSV)") -> None:
@@ -160,8 +230,26 @@ def download(frame: pandas.DataFrame, name: str, label: str = "Download this tab
     st.download_button(label, frame.to_csv(index=False).encode("utf-8-sig"), f"{name}.csv", "text/csv", key=f"csv-{name}")
 
 
+def go_to(page: str) -> None:
+    """Open another screen, after who is signed in has changed; "" is the reader's first one."""
+    st.session_state["go_to"] = page
+    st.rerun()
+
+
+def sign_in(subject: str, page: str = "") -> None:
+    """Sign in with a development account and open a screen."""
+    st.session_state["subject"] = subject
+    go_to(page)
+
+
 def records(rows: list[dict[str, Any]], columns: dict[str, str]) -> pandas.DataFrame:
     """Rows as a table with readers' column names, in the order given."""
     return pandas.DataFrame(
         [{words: row.get(name) for name, words in columns.items()} for row in rows], columns=list(columns.values())
     )
+
+
+def facts(text: str, heading: str) -> pandas.DataFrame:
+    """Lines of the form “what: value” as a table; `heading` stands over the first column."""
+    pairs = [line.partition(": ") for line in text.splitlines()]
+    return pandas.DataFrame([(what, value) for what, _, value in pairs], columns=[heading, "Value"])

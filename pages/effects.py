@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 from typing import Any
 
@@ -10,97 +9,126 @@ import streamlit as st
 
 from pages import _frame as frame
 from pilots import runs, views
+from pilots.charts import Picture
+
+# What these say is about the data; it stands below the evidence, so that warnings about the result keep their weight.
+NOTES = ("notice", "estimator")
 
 
 def choose(found: list[Any]) -> tuple[Any, dict[str, Any]]:
-    """Let the reader choose reform, run and outcome; the latest run of each plan stands first."""
-    reforms = {}
+    """Let the reader choose reform, outcome and, where there are several, the run; the newest stands first."""
+    answers: dict[str, dict[str, list[Any]]] = {}
     for run in found:
-        reforms.setdefault(run.document["reform_label"], []).append(run)
-    left, right = st.columns(2)
-    reform = left.selectbox("Reform", sorted(reforms), key="reform")
-    answers = {}
-    for run in reforms[reform]:
         for question in run.document["questions"]:
-            answers.setdefault(question["outcome_label"], (run, question))
-    outcome = right.selectbox("Outcome", list(answers), key="outcome")
-    return answers[outcome]
+            outcomes = answers.setdefault(run.document["reform_label"], {})
+            outcomes.setdefault(question["outcome_label"], []).append((run, question))
+    left, right = st.columns(2)
+    reform = left.selectbox("Reform", list(answers), key="reform", bind="query-params")
+    outcome = right.selectbox("Outcome", list(answers[reform]), key="outcome", bind="query-params")
+    several = answers[reform][outcome]
+    if len(several) == 1:
+        return several[0]
+    words = {views.run_words(run.document): (run, question) for run, question in several}
+    return words[st.selectbox(f"Run ({len(several)} of them, newest first)", list(words), key="run")]
 
 
 def headline(question: dict[str, Any]) -> None:
-    """The verdict, the number, and three sentences."""
-    words, number = html.escape(question["verdict"]["words"]), html.escape(views.headline_words(question))
-    st.html(f'<div class="rep-verdict"><div class="words">{words}</div><div class="number">{number}</div></div>')
+    """The verdict, the number, three sentences, the known truth, and what warns."""
+    frame.verdict(question["outcome_label"], question["verdict"]["words"], views.headline_words(question))
     st.markdown(" ".join(question["reading"]))
-    truth = views.truth_of(question).get("overall")
-    if truth is not None:
-        frame.banner(
-            f"The true effect in the demonstration is {views.number(truth)} {question['unit_label']}. Orange diamonds show the truth."
-        )
+    truth = views.truth_words(question)
+    if truth:
+        frame.banner(truth)
+    for item in question["warnings"]:
+        if item["kind"] not in NOTES:
+            frame.warning(item["text"])
 
 
-def evidence(question: dict[str, Any], key: str) -> None:
-    """The pictures, each with its table."""
-    pictures = {
-        "event-study": views.event_study_picture(question),
-        "regions": views.regional_picture(question),
-        "leave-out": views.leave_out_picture(question),
+@st.cache_data(show_spinner=False, max_entries=200)
+def pictures(run_id: str, outcome: str, _question: dict[str, Any]) -> dict[str, Picture | None]:
+    """The pictures of one outcome of a run, drawn once: a stored run never changes."""
+    return {
+        "event-study": views.event_study_picture(_question),
+        "regions": views.regional_picture(_question),
+        "leave-out": views.leave_out_picture(_question),
     }
+
+
+def evidence(question: dict[str, Any], drawn: dict[str, Picture | None], key: str) -> None:
+    """The pictures, each with its table, and the checks."""
     st.header("What happened, and when")
-    for name in ("event-study", "regions"):
-        if pictures[name] is not None:
-            frame.picture(pictures[name], f"{name}-{key}")
-    st.caption(
-        "Regions stand in official order. This is no league table: each region has few authorities, and its interval, clustered by "
-        "authority, cannot show what all authorities of a region share."
-    )
+    shown(drawn["event-study"], views.absent(question, "event_time"), f"event-study-{key}")
+    if drawn["event-study"] is not None or drawn["regions"] is not None:
+        st.header("Where")
+        shown(drawn["regions"], views.absent(question, "region"), f"regions-{key}")
+    if drawn["regions"] is not None:
+        st.caption(
+            "Regions stand in official order. This is no league table: each region has few authorities, and its interval, "
+            "clustered by local authority, cannot show what all authorities of a region share."
+        )
     st.header("Whether to believe it")
     frame.table(views.belief_table(question))
-    if pictures["leave-out"] is not None:
-        frame.picture(pictures["leave-out"], f"leave-out-{key}")
+    shown(drawn["leave-out"], "", f"leave-out-{key}")
     st.subheader("Other ways to estimate the same effect")
     frame.table(views.estimates_table(question))
     st.subheader("Who is compared with whom")
     frame.table(views.design_table(question))
+    notes = [item["text"] for item in question["warnings"] if item["kind"] in NOTES]
+    if notes:
+        with st.expander(f"Notes on the data ({len(notes)})"):
+            st.markdown("\n".join(f"- {text}" for text in notes))
+
+
+def shown(picture: Picture | None, reason: str, key: str) -> None:
+    """A picture, or the reason why there is none."""
+    if picture is not None:
+        frame.picture(picture, key)
+    elif reason:
+        st.write(reason)
 
 
 def provenance(run: Any, question: dict[str, Any]) -> None:
     """Where the numbers come from, and how to get them again."""
     st.header("Where this comes from")
     frame.table(views.provenance_table(run.document, question))
-    st.markdown("Get the same numbers again with one command:")
-    st.code(f"pilots rerun {run.document['run_id']}", language=None)
+    run_id = run.document["run_id"]
+    st.markdown(f"Get the same numbers again with one command: `pilots rerun {run_id}`")
     document = json.dumps(run.document, indent=1, ensure_ascii=False)
-    st.download_button("Download the whole run (JSON)", document, f"{run.document['run_id']}.json", "application/json")
-    if st.button("Run again and compare"):
-        with frame.faults_shown():
-            report = frame.with_progress(
-                lambda _: runs.rerun(frame.store(), frame.reader(), run.document["run_id"]), "Running again"
-            )
-            if report.same:
-                frame.boxed("done", "The same numbers, to the last bit", [])
-            else:
-                frame.boxed("error", "The numbers differ", [str(difference) for difference in report.differences])
+    st.download_button("Download the whole run (JSON)", document, f"{run_id}.json", "application/json")
+    if not frame.may("evaluate") or not st.button("Run again and compare"):
+        return
+    report = frame.with_progress(lambda tell: runs.rerun(frame.store(), frame.acting(), run_id, progress=tell), "Running again")
+    if report.same:
+        frame.boxed("done", "The same numbers, to the last bit", [report.text()])
+    else:
+        frame.boxed("error", "The numbers differ", list(report.differences))
+
+
+def nothing_yet() -> None:
+    """What to do where there is no run."""
+    st.write("There are no results yet.")
+    if frame.may("import_published"):
+        st.markdown("1. Import published data, or take in signed-off returns.\n2. Make a release and evaluate a plan.")
+        if st.button("Import published data", type="primary"):
+            st.switch_page("pages/published_data.py")
+    else:
+        st.write("An administrator imports published data. Then evaluate a plan.")
+    if st.button("Evaluate a plan"):
+        st.switch_page("pages/evaluate.py")
 
 
 def main() -> None:
     """Show the screen."""
     st.title("What each reform did")
-    actor = frame.reader()
-    if actor is None:
-        st.write("Sign in as an evaluator, a researcher or an administrator to read the evidence.")
+    found = runs.runs(frame.store(), frame.acting())
+    if not found:
+        nothing_yet()
         return
-    with frame.faults_shown():
-        found = runs.runs(frame.store(), actor)
-        if not found:
-            st.write("There are no results yet. Import published data, then run an evaluation.")
-            return
-        run, question = choose(found)
-        headline(question)
-        for item in question["warnings"]:
-            frame.warning(item["text"])
-        evidence(question, f"{run.document['run_id']}-{question['outcome']}")
-        provenance(run, question)
+    run, question = choose(found)
+    key = f"{run.document['run_id']}-{question['outcome']}"
+    headline(question)
+    evidence(question, pictures(run.document["run_id"], question["outcome"], question), key)
+    provenance(run, question)
 
 
-main()
+frame.show(main)

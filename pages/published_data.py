@@ -8,59 +8,80 @@ import streamlit as st
 
 from pages import _frame as frame
 from pilots import published
+from pilots.tables import moment, short
+
+DIGEST = "Fingerprint"
+COLUMNS = {
+    "reference": "Reference",
+    "publication": "Publication",
+    "edition": "Edition",
+    "filename": "File",
+    "imported_at": "Imported",
+    "values": "Figures",
+    "sha256": DIGEST,
+}
 
 
 def reported(report: Any) -> None:
     """What an import brought, and what it could not use."""
-    plain = report.to_dict()
-    frame.boxed(
-        "done",
-        f"{plain['publication']}, release {plain['release']}",
-        [plain["summary"], f"Fingerprint of the file (SHA-256): {plain['sha256']}"],
-    )
+    st.header(f"{report.title}, {report.edition}")
+    st.write(report.summary())
+    st.markdown(f"Fingerprint of the file (SHA-256): `{report.sha256}`")
     for title, rows in report.tables().items():
-        st.subheader(f"{title} ({len(rows)})")
+        st.subheader(f"{title} ({len(rows):,})")
         if len(rows):
-            frame.table(rows.head(40).astype(str))
-            frame.download(rows, title.lower().replace(" ", "-"))
+            frame.long_table(rows, f"{report.reference}-{title.lower().replace(' ', '-')}")
         else:
             st.write("None.")
+
+
+def imported(upload: Any) -> None:
+    """Import a file and open its report."""
+    with frame.faults_shown():
+        report = frame.with_progress(
+            lambda tell: published.import_ees(frame.store(), frame.acting(), upload.name, upload.getvalue(), progress=tell),
+            "Reading the release",
+        )
+        st.session_state["vintage"] = report.reference
+        st.session_state["imported"] = report.reference
+        st.rerun()
+
+
+def listing() -> None:
+    """The vintages there are, and the report of one of them."""
+    known = published.vintages(frame.store(), frame.acting())
+    if not known:
+        st.write("No published data have been imported yet.")
+        return
+    done = st.session_state.pop("imported", None)
+    if done:
+        frame.boxed("done", "The release is imported", [f"Reference: {done}", "Next: make a release and evaluate a plan."])
+        if st.button("Next: evaluate a plan", type="primary"):
+            st.switch_page("pages/evaluate.py")
+    rows = frame.records(known, COLUMNS)
+    frame.table(rows.assign(Imported=rows["Imported"].map(moment), **{DIGEST: rows[DIGEST].map(short)}))
+    references = [vintage["reference"] for vintage in known]
+    chosen = st.selectbox("What an import brought", references, index=None, key="vintage", placeholder="Choose a reference")
+    if chosen:
+        reported(published.report(frame.store(), frame.acting(), chosen))
 
 
 def main() -> None:
     """Show the screen."""
     st.title("Published data")
-    with frame.faults_shown():
-        known = published.vintages(frame.store(), frame.reader())
-        if known:
-            columns = {
-                "publication": "Publication",
-                "release": "Release",
-                "filename": "File",
-                "imported_at": "Imported",
-                "sha256": "Fingerprint (SHA-256)",
-            }
-            frame.table(frame.records(known, columns).astype(str))
-        else:
-            st.write(
-                "No published data have been imported yet. Download a release from Explore education statistics and add the ZIP here."
-            )
-    if not frame.may("import_published"):
+    if frame.may("import_published"):
+        st.header("Import a release")
+        st.write(
+            "Download “Education, health and care plans” from Explore education statistics and add the ZIP as it is. "
+            "Nothing that was imported before is changed."
+        )
+        upload = st.file_uploader("Release (ZIP, up to 50 MB)", key="ees")
+        if upload is not None and st.button("Import this release", type="primary"):
+            imported(upload)
+    else:
         st.write("An administrator imports published data.")
-        return
-    st.header("Import a release")
-    st.write(
-        "Add the ZIP of the Education, health and care plans release as it was published. A release that you have imported before stays as it was."
-    )
-    upload = st.file_uploader("Release (ZIP, up to 50 MB)", key="ees")
-    if upload is not None and st.button("Import this release", type="primary"):
-        with frame.faults_shown():
-            st.session_state["imported"] = frame.with_progress(
-                lambda tell: published.import_ees(frame.store(), frame.reader(), upload.name, upload.getvalue(), progress=tell),
-                "Reading the release",
-            )
-    if "imported" in st.session_state:
-        reported(st.session_state["imported"])
+    st.header("What was imported")
+    listing()
 
 
-main()
+frame.show(main)

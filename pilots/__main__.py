@@ -48,7 +48,9 @@ class Pilots(click.Group):
         given = list(sys.argv[1:] if args is None else args)
         as_json = "--json" in given
         try:
-            code = super().main(given, prog_name, complete_var, False, windows_expand_args, **extra)
+            code = super().main(
+                given, prog_name, complete_var, standalone_mode=False, windows_expand_args=windows_expand_args, **extra
+            )
         except click.ClickException as fault:
             code = _told(fault.format_message(), fault.exit_code, as_json, fault)
         except UserError as fault:

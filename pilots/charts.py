@@ -103,16 +103,19 @@ def event_study(marks: Sequence[Mark], *, outcome: str, unit: str, period: str, 
     x = altair.X(
         "position:Q", title=f"{period.capitalize()}s since the reform started", axis=axis, scale=altair.Scale(domain=ends)
     )
-    y = altair.Y("estimate:Q", title=f"Effect ({unit})")
+    y_scale = altair.Scale(nice=True, padding=6)
+    y = altair.Y("estimate:Q", title=f"Effect ({unit})", scale=y_scale)
     side = altair.Color("side:N", title=None, scale=altair.Scale(domain=sides, range=[PLUM, BLUE]))
     shape = altair.Shape("side:N", title=None, scale=altair.Scale(domain=sides, range=["square", "circle"]))
     base = altair.Chart(frame)
-    start = altair.Chart(pandas.DataFrame({"x": [-0.5], "words": ["Start"]})).encode(x="x:Q")
+    start = altair.Chart(pandas.DataFrame({"x": [-0.5], "words": ["Start"]})).encode(
+        x=altair.X("x:Q", scale=altair.Scale(domain=ends, nice=False))
+    )
     layers = [
         _zero_rule(horizontal=True),
         start.mark_rule(color=GREY, strokeDash=[4, 4]),
         start.mark_text(align="right", dx=-5, fontSize=13, color=INK).encode(y=altair.value(8), text="words:N"),
-        base.mark_rule(strokeWidth=2).encode(x=x, y=altair.Y("lower:Q", title=f"Effect ({unit})"), y2="upper:Q", color=side),
+        base.mark_rule(strokeWidth=2).encode(x=x, y=altair.Y("lower:Q", scale=y_scale), y2="upper:Q", color=side),
         base.mark_point(filled=True, size=90, opacity=1).encode(x=x, y=y, color=side, shape=shape, tooltip=["label", "text"]),
     ]
     told = frame["truth"].notna() & (frame["position"] >= 0)  # before the start there is no effect: nothing to show
@@ -228,6 +231,8 @@ def _described(marks: Sequence[Mark], when: str, keep: Any) -> str:
         return f"There are no estimates {when} the start."
     estimates = [mark.estimate for mark in chosen if mark.estimate is not None]
     clear = sum(1 for mark in chosen if mark.lower is not None and mark.upper is not None and (mark.lower > 0 or mark.upper < 0))
+    if len(chosen) == 1:
+        return f"The one estimate {when} the start is {interval(chosen[0])}."
     intervals = "has an interval that leaves" if clear == 1 else "have intervals that leave"
     return (
         f"The {len(chosen)} estimates {when} the start run from {number(min(estimates))} to {number(max(estimates))}; "
@@ -245,7 +250,7 @@ def _zero_rule(*, horizontal: bool) -> altair.Chart:
     return chart.encode(y="zero:Q") if horizontal else chart.encode(x="zero:Q")
 
 
-def _finish(chart: altair.LayerChart, height: int) -> dict[str, Any]:
+def _finish(chart: Any, height: int) -> dict[str, Any]:
     return _themed(chart.properties(height=height, width="container")).to_dict()
 
 

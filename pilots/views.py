@@ -63,7 +63,7 @@ def headline_words(question: Question) -> str:
     clusters = question["design"]["clusters"].get(cluster)
     return (
         f"Effect {number(headline['estimate'], digits)} {unit}, {headline['level']:.0%} interval "
-        f"{number(headline['lower'], digits)} to {number(headline['upper'], digits)} (p = {probability(headline['p_value'])}; "
+        f"{number(headline['lower'], digits)} to {number(headline['upper'], digits)} (p {equal_to(headline['p_value'])}; "
         f"standard error {headline['std_error']:.{digits}f}, clustered by {CLUSTER_WORDS[cluster]}: {clusters} clusters)."
     )
 
@@ -89,6 +89,12 @@ def probability(value: float | None) -> str:
     if value is None:
         return "not known"
     return "less than 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def equal_to(value: float | None) -> str:
+    """A p-value after the letter p, as in “p = 0.003” and “p less than 0.001”."""
+    words = probability(value)
+    return f"= {words}" if words[0].isdigit() else words
 
 
 def truth_of(question: Question) -> Mapping[str, Any]:
@@ -270,7 +276,7 @@ def _trend_row(trend: Mapping[str, Any], several: bool) -> tuple[str, str, str]:
         asked += f" (by {CLUSTER_WORDS[trend['cluster']]})"
     if trend["not_estimable"]:
         return asked, "not computable", str(trend["not_estimable"]["reason"])
-    return asked, f"p = {probability(trend['p_value'])}", str(trend["reading"])
+    return asked, f"p {equal_to(trend['p_value'])}", str(trend["reading"])
 
 
 def provenance_table(document: Mapping[str, Any], question: Question) -> pandas.DataFrame:

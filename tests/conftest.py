@@ -2,8 +2,10 @@
 
 import fcntl
 import os
+import shutil
 import subprocess
 import tempfile
+import time
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
@@ -16,6 +18,7 @@ from sqlalchemy.engine import make_url
 from data_contracts import load_contract
 from pilots.access import LOCAL_ADMINISTRATOR, Actor
 from pilots.accounts import add_development_accounts, development_sign_in
+from pilots.demonstration import build_demonstration
 from pilots.periods import parse
 from pilots.places import current_authorities
 from pilots.storage import Store
@@ -165,3 +168,35 @@ def register_csv() -> Callable[..., bytes]:
         return "\n".join(["authority,reform,start,end,stage,intensity,halted_reason", *spells, ""]).encode()
 
     return made
+
+
+@pytest.fixture(scope="session")
+def built_demonstration(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The SQLite file of the finished demonstration, built once for all processes of this run. Copy it; do not write to it."""
+    own = tmp_path_factory.getbasetemp()
+    folder = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    path, lock = folder / "built.sqlite", folder / "built.lock"
+    try:
+        lock.mkdir()
+    except FileExistsError:
+        deadline = time.monotonic() + 600
+        while not path.exists():
+            assert time.monotonic() < deadline, "another test process did not finish the demonstration within ten minutes"
+            time.sleep(0.5)
+        return path
+    started = folder / "building.sqlite"
+    store = Store.open(f"sqlite:///{started}")
+    build_demonstration(store, LOCAL_ADMINISTRATOR)
+    with store.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    store.close()
+    started.rename(path)
+    return path
+
+
+@pytest.fixture
+def demonstration_url(built_demonstration: Path, tmp_path: Path) -> str:
+    """The URL of a copy of the finished demonstration, for one test to do with as it likes."""
+    copy = tmp_path / "demonstration.sqlite"
+    shutil.copyfile(built_demonstration, copy)
+    return f"sqlite:///{copy}"

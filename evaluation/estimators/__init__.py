@@ -9,16 +9,40 @@ import pandas as pd
 from scipy import sparse
 
 from evaluation.errors import NotEstimable, OptionError, PanelError, check_choice
-from evaluation.estimators.design import AGGREGATES, Estimator, Pieces
+from evaluation.estimators.design import AGGREGATES, Estimator, Pieces, unused
+from evaluation.estimators.dose import DOSE
+from evaluation.estimators.extended_two_way import EXTENDED_TWO_WAY
 from evaluation.estimators.group_time import GROUP_TIME
+from evaluation.estimators.imputation import IMPUTATION
+from evaluation.estimators.interaction_weighted import INTERACTION_WEIGHTED
+from evaluation.estimators.interrupted_series import INTERRUPTED_SERIES
+from evaluation.estimators.local_projections import LOCAL_PROJECTIONS
+from evaluation.estimators.rollout import ROLLOUT
+from evaluation.estimators.stacked import STACKED
+from evaluation.estimators.switchers import SWITCHERS
+from evaluation.estimators.synthetic import SYNTHETIC
+from evaluation.estimators.triple_difference import TRIPLE_DIFFERENCE
 from evaluation.estimators.two_by_two import TWO_BY_TWO
+from evaluation.estimators.two_stage import TWO_STAGE
 from evaluation.estimators.two_way import TWO_WAY
 from evaluation.panel import Panel
 from evaluation.result import Result
 
 ESTIMATORS: dict[str, Estimator] = {
+    "dose": DOSE,
+    "extended_two_way": EXTENDED_TWO_WAY,
     "group_time": GROUP_TIME,
+    "imputation": IMPUTATION,
+    "interaction_weighted": INTERACTION_WEIGHTED,
+    "interrupted_series": INTERRUPTED_SERIES,
+    "local_projections": LOCAL_PROJECTIONS,
+    "rollout": ROLLOUT,
+    "stacked": STACKED,
+    "switchers": SWITCHERS,
+    "synthetic": SYNTHETIC,
+    "triple_difference": TRIPLE_DIFFERENCE,
     "two_by_two": TWO_BY_TWO,
+    "two_stage": TWO_STAGE,
     "two_way_fixed_effects": TWO_WAY,
 }
 
@@ -91,8 +115,9 @@ def _result(panel: Panel, name: str, aggregate: str, options: dict[str, Any], fi
         compared=np.column_stack([one.compared for one in fits]),
         parameters=np.repeat([one.parameters for one in fits], repeat),
         observations=np.repeat([one.observations for one in fits], repeat),
+        own_df=None if fits[0].own_df is None else np.repeat([float(one.own_df or 0) for one in fits], repeat),
         panel=panel,
-        warnings=(*panel.notices, *warnings),
+        warnings=(*panel.notices, *warnings, *unused(name, ESTIMATORS[name], panel)),
         builder=lambda: sparse.csr_matrix(sparse.vstack([one.builder() for one in fits])),
     )
 

@@ -18,7 +18,10 @@ AGGREGATES = ("overall", "cells", "event_time", "cohort", "calendar", "region")
 
 @dataclass(frozen=True, eq=False)
 class Pieces:
-    """What an estimator returns for one outcome; see `Result` for the shapes."""
+    """What an estimator returns for one outcome; see `Result` for the shapes.
+
+    `own_df` is set where the error is the estimator's own and no unit has a share in it: its degrees of freedom (inf: normal).
+    """
 
     labels: pd.DataFrame
     estimates: np.ndarray
@@ -30,6 +33,7 @@ class Pieces:
     observations: int
     builder: Callable[[], sparse.csr_matrix]
     warnings: tuple[str, ...] = ()
+    own_df: float | None = None
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,9 @@ class Estimator:
         options: names and defaults.
         choices: allowed values, for options that have a list.
         aggregates: those it supports.
+        uses_covariates: whether it takes the panel's covariates into account.
+        uses_intensity: whether it takes the reform's intensity into account.
+        uses_eligible: whether it takes who is eligible into account.
     """
 
     prepare: Callable[[Panel, Mapping[str, Any]], Panel | NotEstimable]
@@ -49,6 +56,21 @@ class Estimator:
     options: Mapping[str, Any]
     choices: Mapping[str, tuple[Any, ...]]
     aggregates: tuple[str, ...]
+    uses_covariates: bool = False
+    uses_intensity: bool = False
+    uses_eligible: bool = False
+
+
+def unused(name: str, estimator: Estimator, panel: Panel) -> tuple[str, ...]:
+    """Warnings that name what the panel was given and the estimator leaves aside."""
+    out = []
+    if panel.covariates and not estimator.uses_covariates:
+        out.append(f"{name} uses no covariates: {', '.join(panel.covariates)} changed nothing.")
+    if panel.intensity is not None and not estimator.uses_intensity:
+        out.append(f"{name} does not use the reform's intensity: every treated unit counts alike.")
+    if panel.eligible is not None and not estimator.uses_eligible:
+        out.append(f"{name} does not use who is eligible: all units of an adopter count as treated.")
+    return tuple(out)
 
 
 def plural(count: int, noun: str) -> str:

@@ -1,29 +1,49 @@
-"""Group-time average effects (Callaway, Sant'Anna 2021) without covariates, and every aggregation of them.
+"""Group-time average effects (Callaway, Sant'Anna 2021), with covariates or without, and every aggregation of them.
 
 Each effect is a difference of differences of weighted means, so it is a row of weights on cells; all effects of an outcome are
-made at once as units × effects arrays.
+made at once as units × effects arrays. With covariates the weights come from `two_group`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
 from evaluation.errors import NotEstimable, OptionError
+from evaluation.estimators import two_group
 from evaluation.estimators.aggregate import Effects, aggregate_effects
-from evaluation.estimators.design import AGGREGATES, Estimator, Pieces, all_at_once, drop_treated_throughout
+from evaluation.estimators.design import AGGREGATES, Estimator, Pieces, all_at_once, drop_treated_throughout, plural
 from evaluation.panel import NEVER, Panel
 
 CHOICES = {
     "control": ("never_treated", "not_yet_treated", "last_treated"),
     "base": ("varying", "universal"),
-    "unbalanced": ("pairs", "rows", "drop"),
+    "unbalanced": ("pairs", "rows", "cross_sections", "drop"),
     "unit_weight": (None, "first", "own"),
+    "method": (None, "unadjusted", *two_group.METHODS),
 }
-DEFAULTS = {"control": "never_treated", "anticipation": 0, "base": "varying", "unbalanced": "pairs", "unit_weight": None}
+ROWS = ("rows", "cross_sections")  # each period's mean is over whoever is observed in it
+DEFAULTS = {
+    "control": "never_treated",
+    "anticipation": 0,
+    "base": "varying",
+    "unbalanced": "pairs",
+    "unit_weight": None,
+    "method": None,
+}
+PROBLEMS = {
+    two_group.NO_OVERLAP: f"no overlap, the covariates tell treated from comparison (propensity {two_group.OVERLAP} or more)",
+    two_group.SINGULAR: "the units to be fitted are too few, or too alike in the covariates, for the regression",
+}
+REMEDIES = {
+    two_group.NO_OVERLAP: "Use fewer covariates, add comparison units that are like the treated, or use method='regression'.",
+    two_group.SINGULAR: "Use fewer covariates, add units, or use method='unadjusted'.",
+}
+BLOCK = 1_000_000  # numbers held at once while effects with covariates are made
 
 
 def prepare(panel: Panel, options: Mapping[str, Any]) -> Panel | NotEstimable:
@@ -34,6 +54,9 @@ def prepare(panel: Panel, options: Mapping[str, Any]) -> Panel | NotEstimable:
     kept = drop_treated_throughout(panel)
     if isinstance(kept, NotEstimable):
         return kept
+    kept = _with_known_covariates(kept, options)
+    if isinstance(kept, NotEstimable):
+        return kept
     if options["unbalanced"] == "drop":
         complete = ~np.isnan(kept.values).any(axis=(0, 2))
         if not complete.any():
@@ -42,6 +65,28 @@ def prepare(panel: Panel, options: Mapping[str, Any]) -> Panel | NotEstimable:
     if not (kept.cohort >= NEVER).any() or options["control"] == "last_treated":
         return _without_never(kept, options)
     return kept
+
+
+def method_of(panel: Panel, options: Mapping[str, Any]) -> str:
+    """How covariates are used: as asked, doubly robust by default, not at all where the panel has none."""
+    return "unadjusted" if not panel.covariates else str(options["method"] or "doubly_robust")
+
+
+def _with_known_covariates(panel: Panel, options: Mapping[str, Any]) -> Panel | NotEstimable:
+    """Leave out units whose covariates are never known; where each period's own are used, cells without them are missing."""
+    if method_of(panel, options) == "unadjusted" or panel.covariate_values is None:
+        return panel
+    known = ~np.isnan(panel.covariate_values).any(axis=0)
+    if options["unbalanced"] != "pairs":
+        without = int((~known & ~np.isnan(panel.values)).any(axis=0).sum())
+        said = (f"{without} cells with an outcome but not all covariates count as missing.",) if without else ()
+        values = np.where(known, panel.values, np.nan)
+        weights = np.where(np.isnan(values), 0.0, panel.weights)
+        panel = replace(panel, values=values, weights=weights, notices=(*panel.notices, *said))
+    keep = known.any(axis=1)
+    if not (panel.treated & keep).any():
+        return NotEstimable("no treated unit has all covariates in any period", "Use fewer covariates, or method='unadjusted'.")
+    return panel if keep.all() else panel.select(keep, reason="some covariate is missing in every period")
 
 
 def _without_never(panel: Panel, options: Mapping[str, Any]) -> Panel | NotEstimable:
@@ -105,17 +150,26 @@ def effects(panel: Panel, options: Mapping[str, Any], by_region: bool = False) -
         group, time, base = group[pick], time[pick], base[pick]
         members = (panel.cohort[:, None] == group) & (codes[:, None] == region)
     compare = comparison(panel, group, time, base, options)
-    own = options["unbalanced"] == "rows"
     weight, size = unit_weights(panel, options)
-    estimates, scores, entered = _contrast(panel.values[0], weight, members, compare, time, base, rows=own)
     structural = time == base
+    problem = np.zeros(len(group), int)
+    if method_of(panel, options) == "unadjusted":
+        if panel.covariates:
+            notices = (*notices, f"method='unadjusted': {', '.join(panel.covariates)} changed nothing.")
+        own = options["unbalanced"] in ROWS
+        estimates, scores, entered = _contrast(panel.values[0], weight, members, compare, time, base, rows=own)
+    else:
+        estimates, scores, entered, problem, trimmed = _adjusted(panel, weight, members, compare, time, base, options)
+        notices = (*notices, *_problems(panel, np.where(structural, 0, problem), np.where(structural, 0, trimmed), group, time))
+        in_both = (weight[:, time] > 0) & (weight[:, base] > 0) & (members | compare) & ~structural
+        lost = int((in_both & ~entered).any(axis=1).sum())
+        if lost:
+            notices = (*notices, f"{plural(lost, panel.unit)} without a covariate in the earlier period: not in those effects.")
     estimates[structural], scores[:, structural] = 0.0, 0.0
     keep = structural | np.isfinite(estimates)
-    if not keep.all():
-        notices = (
-            *notices,
-            f"{int((~keep).sum())} group-time effects have no treated or no comparison cells observed: left out.",
-        )
+    unseen = int((~keep & (problem == two_group.FINE)).sum())
+    if unseen:
+        notices = (*notices, f"{unseen} group-time effects have no treated or no comparison cells observed: left out.")
     out = Effects(
         group[keep],
         region[keep],
@@ -133,7 +187,9 @@ def effects(panel: Panel, options: Mapping[str, Any], by_region: bool = False) -
 def unit_weights(panel: Panel, options: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
     """Weights of cells (N × T) as the option says, and the weight of each unit in group shares (N)."""
     given, seen = panel.weights[0], panel.weights[0] > 0
-    how = options["unit_weight"] or ("own" if options["unbalanced"] == "rows" else "first")
+    how = options["unit_weight"] or ("own" if options["unbalanced"] in ROWS else "first")
+    if options["unbalanced"] == "cross_sections":  # nobody is followed: a cohort's share is that of its observations
+        return given, given.sum(axis=1)
     if how == "own":
         total = np.divide(given.sum(axis=1), seen.sum(axis=1), out=np.zeros(len(given)), where=seen.any(axis=1))
         return given, total
@@ -172,15 +228,91 @@ def _contrast(
     return estimates, scores, entered
 
 
+def _blocks(
+    panel: Panel,
+    weight: np.ndarray,
+    members: np.ndarray,
+    compare: np.ndarray,
+    time: np.ndarray,
+    base: np.ndarray,
+    options: Mapping[str, Any],
+) -> Iterator[tuple[slice, two_group.Contrasts, np.ndarray]]:
+    """Effects with covariates a block at a time, with the rows that enter (K × R)."""
+    if panel.covariate_values is None:
+        return
+    filled, known = np.nan_to_num(panel.values[0]).T, panel.covariate_values.transpose(2, 1, 0)
+    rows, method, w = options["unbalanced"] in ROWS, method_of(panel, options), weight.T
+    size = max(1, BLOCK // (len(panel.units) * (len(panel.covariates) + 1) * (2 if rows else 1)))
+    for first in range(0, len(time), size):
+        block = slice(first, first + size)
+        t, b, treated, other = time[block], base[block], members.T[block], compare.T[block]
+        if rows:  # each period's rows with their own covariates
+            both = np.hstack([w[t], w[b]])
+            treated, other = np.tile(treated, 2), np.tile(other, 2)
+            covariates = np.concatenate([known[t], known[b]], axis=1)
+        else:  # units observed in both, with their covariates in the earlier of the two periods
+            both = w[t] * (w[b] > 0)
+            covariates = known[np.minimum(t, b)]
+        given = two_group.rows_of(np.where(treated, both, 0.0), np.where(other, both, 0.0), covariates)
+        if rows:
+            found = two_group.stacked(given, np.hstack([filled[t], filled[b]]), method)
+        else:
+            found = two_group.paired(given, filled[t] - filled[b], method)
+        yield block, found, given.treated + given.compared > 0
+
+
+def _adjusted(
+    panel: Panel,
+    weight: np.ndarray,
+    members: np.ndarray,
+    compare: np.ndarray,
+    time: np.ndarray,
+    base: np.ndarray,
+    options: Mapping[str, Any],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Estimates (K), scores and units that enter (N × K), problems and trimmed comparison cells (K), with covariates."""
+    count, units = len(time), len(panel.units)
+    estimates, scores, entered = np.zeros(count), np.zeros((units, count)), np.zeros((units, count), bool)
+    problem, trimmed = np.zeros(count, int), np.zeros(count, int)
+    for block, found, enters in _blocks(panel, weight, members, compare, time, base, options):
+        halves = (len(found.estimates), -1, units)
+        estimates[block], problem[block], trimmed[block] = found.estimates, found.problem, found.trimmed
+        scores[:, block] = found.scores.reshape(halves).sum(axis=1).T
+        entered[:, block] = enters.reshape(halves).any(axis=1).T
+    unseen = ~((entered & members).any(axis=0) & (entered & compare).any(axis=0))
+    return np.where(unseen, np.nan, estimates), scores, entered, np.where(unseen, two_group.FINE, problem), trimmed
+
+
+def _problems(panel: Panel, problem: np.ndarray, trimmed: np.ndarray, group: np.ndarray, time: np.ndarray) -> tuple[str, ...]:
+    """What a reader must know of effects that the covariates leave without comparison, or without some units."""
+    out = []
+    for kind, words in PROBLEMS.items():
+        at = np.flatnonzero(problem == kind)
+        if len(at):
+            listed = ", ".join(f"{panel.periods[group[k]]} in {panel.periods[time[k]]}" for k in at[:5])
+            more = ", …" if len(at) > 5 else ""
+            out.append(f"{len(at)} group-time effects left out: {words} (cohort {listed}{more}).")
+    cut = trimmed[problem == two_group.FINE]
+    if cut.any():
+        out.append(
+            f"{int(cut.sum())} comparison cells in {int((cut > 0).sum())} group-time effects have a propensity of "
+            f"{two_group.TRIM} or more and get no weight."
+        )
+    return tuple(out)
+
+
 def cell_weights(panel: Panel, found: Effects, options: Mapping[str, Any]) -> sparse.csr_matrix:
     """Weights of every group-time effect on cells: K × (N·T)."""
     weight, _ = unit_weights(panel, options)
     compare = comparison(panel, found.group, found.time, found.base, options)
     periods, count = len(panel.periods), len(found.time)
     rows, columns, data = [], [], []
+    shape = (count, len(panel.units) * periods)
+    if method_of(panel, options) != "unadjusted":
+        return _adjusted_weights(panel, found, weight, compare, options)
     for when, sign in ((found.time, 1.0), (found.base, -1.0)):
         for side, sense in ((found.members, 1.0), (compare, -1.0)):
-            if options["unbalanced"] == "rows":
+            if options["unbalanced"] in ROWS:
                 w = np.where(side, weight[:, when], 0.0)
             else:
                 w = np.where(side, weight[:, found.time] * (weight[:, found.base] > 0), 0.0)
@@ -190,8 +322,24 @@ def cell_weights(panel: Panel, found: Effects, options: Mapping[str, Any]) -> sp
             rows.append(k)
             columns.append(i * periods + when[k])
             data.append(sign * sense * w[i, k])
-    shape = (count, len(panel.units) * periods)
     return sparse.csr_matrix((np.concatenate(data), (np.concatenate(rows), np.concatenate(columns))), shape=shape)
+
+
+def _adjusted_weights(
+    panel: Panel, found: Effects, weight: np.ndarray, compare: np.ndarray, options: Mapping[str, Any]
+) -> sparse.csr_matrix:
+    """Weights on cells of effects with covariates: linear in the outcome once covariates and design are given."""
+    periods, units, total = len(panel.periods), len(panel.units), []
+    for block, made, _ in _blocks(panel, weight, found.members, compare, found.time, found.base, options):
+        t, b = found.time[block], found.base[block]
+        halves = made.weights.reshape(len(t), -1, units)
+        later, earlier = halves[:, 0], (halves[:, 1] if halves.shape[1] == 2 else -halves[:, 0])
+        real = (t != b)[:, None]
+        for when, part in ((t, np.where(real, later, 0.0)), (b, np.where(real, earlier, 0.0))):
+            k, i = np.nonzero(part)
+            total.append((part[k, i], block.start + k, i * periods + when[k]))
+    data, rows, columns = (np.concatenate(parts) for parts in zip(*total, strict=True))
+    return sparse.csr_matrix((data, (rows, columns)), shape=(len(found.time), units * periods))
 
 
 def fit(panel: Panel, aggregate: str, options: Mapping[str, Any]) -> Pieces | NotEstimable:
@@ -204,9 +352,7 @@ def fit(panel: Panel, aggregate: str, options: Mapping[str, Any]) -> Pieces | No
         keep = found.group < panel.cohort[panel.cohort < NEVER].max()
         found = _only(found, keep)
     if not (found.time >= found.group).any():
-        return NotEstimable(
-            "no period after the reform has both treated and comparison cells", "Widen the window, or add comparison units."
-        )
+        return _nothing_after(notices)
     combined = aggregate_effects(found, panel, aggregate)
     picked = np.abs(combined.on_effects.T) > 0
     compares = comparison(panel, found.group, found.time, found.base, options) & found.entered
@@ -221,6 +367,16 @@ def fit(panel: Panel, aggregate: str, options: Mapping[str, Any]) -> Pieces | No
         observations=int((panel.weights[0] > 0).sum()),
         builder=lambda: sparse.csr_matrix(sparse.csr_matrix(combined.on_effects) @ cell_weights(panel, found, options)),
         warnings=notices,
+    )
+
+
+def _nothing_after(notices: tuple[str, ...]) -> NotEstimable:
+    """The refusal when no effect after the start is left: for want of overlap, of variation, or of cells."""
+    for kind, words in PROBLEMS.items():
+        if any(words in notice for notice in notices):
+            return NotEstimable(f"{words}, in every period after the reform", REMEDIES[kind])
+    return NotEstimable(
+        "no period after the reform has both treated and comparison cells", "Widen the window, or add comparison units."
     )
 
 
@@ -243,4 +399,4 @@ def _only(found: Effects, keep: np.ndarray) -> Effects:
     )
 
 
-GROUP_TIME = Estimator(prepare, fit, DEFAULTS, CHOICES, AGGREGATES)
+GROUP_TIME = Estimator(prepare, fit, DEFAULTS, CHOICES, AGGREGATES, uses_covariates=True)

@@ -1,3 +1,40 @@
-"""The commands of `pilots`: one module each, whose `command` is a click command. A new command is one file and one line here."""
+"""The commands of `pilots`, told apart by what they are for. A new command is one function and one line here.
 
-COMMAND_MODULES: tuple[str, ...] = ()
+Modules are imported when their command is asked for, so that a check of a file does not wait for the statistics to load.
+"""
+
+USER_FAULT = 1  # exit code of what the user can put right; click ends with 2 on wrong usage
+
+# Section → command → (module of this package, what it does in one line).
+SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
+    "Screens": {
+        "serve": ("serve", "Open the screens in a browser, on this machine."),
+        "demonstration": ("serve", "Build the synthetic demonstration programme."),
+        "accounts": ("accounts", "List accounts, or add one."),
+    },
+    "Returns": {
+        "template": ("returns", "Write an empty return to fill in (CSV)."),
+        "check": ("returns", "Check a file without submitting it."),
+        "submit": ("returns", "Check a file and submit it as a region's return."),
+        "sign-off": ("returns", "Sign off a return, so that releases take it."),
+        "returns": ("returns", "List the returns that were submitted."),
+        "findings": ("returns", "Show what the check of a return found."),
+    },
+    "Register and published data": {
+        "register": ("data", "Add a file to the reform register."),
+        "spells": ("data", "List who had which reform, and when."),
+        "import-ees": ("data", "Import a release of Explore education statistics (ZIP)."),
+        "vintages": ("data", "List the published releases that were imported."),
+    },
+    "Evaluation": {
+        "release": ("evaluations", "Freeze the data of today as a release."),
+        "releases": ("evaluations", "List the releases."),
+        "plans": ("evaluations", "List the plans: registered, and shipped."),
+        "plan-register": ("evaluations", "Register a plan before looking at results."),
+        "evaluate": ("evaluations", "Estimate what a plan asks, on a release."),
+        "runs": ("evaluations", "List the runs."),
+        "show": ("evaluations", "Show a run's results."),
+        "rerun": ("evaluations", "Run again from plan and release, and compare."),
+    },
+}
+COMMANDS: dict[str, tuple[str, str]] = {name: entry for section in SECTIONS.values() for name, entry in section.items()}

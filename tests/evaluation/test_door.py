@@ -15,6 +15,7 @@ from evaluation import AGGREGATES, ESTIMATORS, INFERENCES, NotEstimable, OptionE
 
 EXPORTED = [
     "AGGREGATES",
+    "BaconDecomposition",
     "Cells",
     "DetectableEffect",
     "ESTIMATORS",
@@ -26,12 +27,15 @@ EXPORTED = [
     "PanelError",
     "PretrendTest",
     "Result",
+    "TwoWayWeights",
     "Verdict",
+    "bacon_decomposition",
     "estimate",
     "leave_one_out",
     "not_estimable_verdict",
     "pretrend_test",
     "smallest_detectable_effect",
+    "two_way_weights",
     "verdict",
 ]
 
@@ -74,17 +78,27 @@ def test_the_design_page_word_for_word(frame: pd.DataFrame) -> None:
     assert (narrow["upper"] - narrow["lower"] < table["upper"] - table["lower"]).all()
 
 
-def test_a_panel_that_is_given_covariates_says_that_they_change_nothing(frame: pd.DataFrame) -> None:
+def test_covariates_are_carried_and_wrong_ones_named(frame: pd.DataFrame) -> None:
     plain = Panel.from_frame(frame, "authority", "term", "first_term", "rate")
     given = Panel.from_frame(frame, "authority", "term", "first_term", "rate", covariates=["deprivation", "pupils"])
-    assert plain.notices == ()
-    assert given.notices == ("No estimator uses covariates yet: deprivation, pupils changed nothing.",)
-    result = estimate(given, "group_time")
-    assert isinstance(result, Result) and given.notices[0] in result.warnings
+    assert plain.notices == given.notices == () and plain.covariate_values is None
+    assert given.covariate_values is not None and given.covariate_values.shape == (2, 153, 12)
+    assert given.covariate_values[1].ravel().tolist() == frame.sort_values(["authority", "term"])["pupils"].tolist()
     with pytest.raises(PanelError, match="There is no column 'poverty'"):
         Panel.from_frame(frame, "authority", "term", "first_term", "rate", covariates=["poverty"])
     with pytest.raises(PanelError, match="Column 'name' is not numeric"):
         Panel.from_frame(frame.assign(name="x"), "authority", "term", "first_term", "rate", covariates=["name"])
+
+
+def test_an_estimator_that_uses_no_covariates_says_so(frame: pd.DataFrame) -> None:
+    given = Panel.from_frame(frame, "authority", "term", "first_term", "rate", covariates=["deprivation"])
+    result = estimate(given, "two_way_fixed_effects")
+    plain = estimate(Panel.from_frame(frame, "authority", "term", "first_term", "rate"), "two_way_fixed_effects")
+    assert isinstance(result, Result) and isinstance(plain, Result)
+    assert result.warnings[-1] == "two_way_fixed_effects uses no covariates: deprivation changed nothing."
+    assert result.estimates == plain.estimates
+    used = estimate(given, "group_time")
+    assert isinstance(used, Result) and not any("changed nothing" in warning for warning in used.warnings)
 
 
 def test_several_outcomes_in_one_call(frame: pd.DataFrame) -> None:
@@ -136,7 +150,7 @@ def test_text_periods_in_a_given_order() -> None:
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        ({"name": "magic"}, "Estimator 'magic' does not exist. Choose one of: 'group_time'"),
+        ({"name": "magic"}, "Estimator 'magic' does not exist. Choose one of: 'dose', 'extended_two_way'"),
         ({"name": "group_time", "aggregate": "weekly"}, "aggregate 'weekly' does not exist"),
         ({"name": "two_by_two", "aggregate": "region"}, "two_by_two has no aggregate 'region'. It has: overall."),
         ({"name": "group_time", "controls": "never"}, "has no option 'controls'. Its options are: control, anticipation"),

@@ -1,0 +1,77 @@
+"""Commands for the reform register and for published data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import pandas
+
+from pilots import published
+from pilots import register as registers
+from pilots.commands.checked import explained, explanations_of, findings_told
+from pilots.commands.shared import Session, content_of, file_argument, task_command
+from pilots.commands.text import table, wrapped
+from pilots.places import names, region_names
+from pilots.tables import heading, moment
+
+SHOWN_ROWS = 12  # rows of a long table that the terminal shows; the JSON has all
+VINTAGE_COLUMNS = ["reference", "publication", "edition", "filename", "imported_at", "values"]
+
+
+@task_command("register")
+@file_argument
+@explained
+def register(session: Session, file: Path, explanations: tuple[str, ...], reason: str | None) -> None:
+    """Check FILE and take it as the next version of the reform register."""
+    given = explanations_of(explanations)
+    with findings_told(session):
+        receipt = registers.register_reforms(session.store, session.actor, file.name, content_of(file), given, reason)
+    session.tell(receipt.to_dict(), receipt.text())
+
+
+@task_command("spells")
+@click.option("--reform", help="Only this reform, such as digital_ehcp.")
+def spells(session: Session, reform: str | None) -> None:
+    """List who had which reform, from when to when."""
+    found = registers.spells(session.store, session.actor)
+    if reform is not None:
+        found = found[found["reform"] == reform]
+    readable = found.assign(region=found["region"].map(region_names()), authority=found["authority"].map(names()))
+    readable = readable.astype(object).where(readable.notna(), None)
+    readable["end"] = readable["end"].map(lambda day: "goes on" if day is None else day)
+    shown = readable.rename(columns=heading)
+    session.tell(found, table(shown) if len(found) else "The register has no such spells.")
+
+
+@task_command("import-ees")
+@file_argument
+def import_ees(session: Session, file: Path) -> None:
+    """Import FILE, the ZIP of an Explore education statistics release as it was published.
+
+    The bytes are kept. What could not be used is told. A second vintage of a release takes nothing away.
+    """
+    content = file.read_bytes()
+    with session.progress("Reading the release") as tell:
+        report = published.import_ees(session.store, session.actor, file.name, content, progress=tell)
+    session.tell(report.to_dict(), import_text(report))
+
+
+def import_text(report: published.ImportReport) -> str:
+    """What an import brought, for a terminal: the first rows of each table, and how many more there are."""
+    lines = [wrapped(report.summary()), f"SHA-256 {report.sha256}"]
+    for title, frame in report.tables().items():
+        lines += ["", f"{title} ({len(frame):,})", table(frame.head(SHOWN_ROWS))]
+        if len(frame) > SHOWN_ROWS:
+            lines.append(f"… and {len(frame) - SHOWN_ROWS:,} more (see --json)")
+    return "\n".join(lines)
+
+
+@task_command("vintages")
+def vintages(session: Session) -> None:
+    """List the published releases that were imported."""
+    found = published.vintages(session.store, session.actor)
+    listed = pandas.DataFrame(found, columns=VINTAGE_COLUMNS)
+    listed["imported_at"] = listed["imported_at"].map(moment)
+    shown = listed.rename(columns=heading)
+    session.tell(found, table(shown) if found else "No published data have been imported.")

@@ -1,0 +1,192 @@
+"""Commands for releases, plans and runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+import pandas
+
+from pilots import plans as planning
+from pilots import releases as freezing
+from pilots import runs as running
+from pilots import views
+from pilots.commands import USER_FAULT
+from pilots.commands.shared import Session, file_argument, task_command
+from pilots.commands.text import table, wrapped
+from pilots.plans import Plan, PlanError
+from pilots.releases import Release
+from pilots.tables import heading, moment, short
+
+RELEASE_COLUMNS = ["id", "name", "made_at", "made_by", "returns", "series", "digest"]
+PLAN_COLUMNS = ["plan", "version", "title", "reform", "outcomes", "window", "digest", "registered"]
+
+
+@task_command("release")
+@click.option("--name", help="A name for readers; without it, one is made from the date.")
+def release(session: Session, name: str | None) -> None:
+    """Freeze the signed-off returns, the register and the published series of today."""
+    with session.progress("Making the release") as tell:
+        made = freezing.make_release(session.store, session.actor, name, progress=tell)
+    session.tell(made.to_dict(), release_text(made))
+
+
+@task_command("releases")
+def releases(session: Session) -> None:
+    """List the releases, newest first."""
+    found = [made.to_dict() for made in freezing.releases(session.store, session.actor)]
+    listed = pandas.DataFrame(found, columns=RELEASE_COLUMNS)
+    listed = listed.assign(digest=listed["digest"].map(short), made_at=listed["made_at"].map(moment))
+    session.tell(found, table(listed.rename(columns=heading)) if found else "There is no release yet. Make one: pilots release")
+
+
+@task_command("plans")
+def plans(session: Session) -> None:
+    """List the plans: those registered in the store, and those that ship."""
+    registered = planning.plans(session.store, session.actor)
+    known = {plan.digest for plan in registered}
+    shipped = [plan for plan in planning.shipped_plans() if plan.digest not in known]
+    found = [plan_facts(plan, True) for plan in registered] + [plan_facts(plan, False) for plan in shipped]
+    listed = pandas.DataFrame(found, columns=PLAN_COLUMNS).drop(columns="digest")
+    listed["outcomes"] = listed["outcomes"].map(", ".join)
+    listed["window"] = listed["window"].map(" to ".join)
+    listed["registered"] = listed["registered"].map({True: "registered", False: "ships"})
+    session.tell(found, table(listed.rename(columns=heading)))
+
+
+@task_command("plan-register")
+@file_argument
+def plan_register(session: Session, file: Path) -> None:
+    """Register the plan in FILE (YAML), before anybody looks at results. A registered version is never changed."""
+    plan = planning.register_plan(session.store, session.actor, plan_from(file))
+    session.tell(plan_facts(plan, True), f"Registered: {plan.plan}, version {plan.version}\nDigest: {plan.digest}")
+
+
+@task_command("evaluate")
+@click.argument("plan")
+@click.option("--release", "release_name", metavar="NAME", help="Release to estimate on, by name or reference; else the newest.")
+def evaluate(session: Session, plan: str, release_name: str | None) -> None:
+    """Estimate what PLAN asks: the path of a YAML file, or the name of a plan that is registered or ships.
+
+    Where there is no release yet, one is made first.
+    """
+    chosen = plan_named(session, plan)
+    frozen = release_for(session, release_name)
+    with session.progress("Estimating") as tell:
+        run = running.evaluate(session.store, session.actor, chosen, release=frozen, progress=tell)
+    session.tell(run.to_dict(), run_text(run.document))
+
+
+@task_command("runs")
+def runs(session: Session) -> None:
+    """List the runs, newest first, with the verdict on each outcome."""
+    found = running.runs(session.store, session.actor)
+    rows = [row for run in found for row in views.run_rows(run.document)]
+    text = table(pandas.DataFrame(rows).rename(columns=heading)) if rows else "There are no runs yet."
+    session.tell([run.to_dict() for run in found], text)
+
+
+@task_command("show")
+@click.argument("run_id")
+def show(session: Session, run_id: str) -> None:
+    """Show the results of the run RUN_ID."""
+    run = running.run(session.store, session.actor, run_id)
+    session.tell(run.to_dict(), run_text(run.document))
+
+
+@task_command("rerun")
+@click.argument("run_id")
+def rerun(session: Session, run_id: str) -> None:
+    """Run RUN_ID again from its release and its plan, and compare the numbers bit for bit.
+
+    The exit code is 1 where they differ.
+    """
+    with session.progress("Running again") as tell:
+        report = running.rerun(session.store, session.actor, run_id, progress=tell)
+    session.tell(report.to_dict(), report.text())
+    if not report.same:
+        raise click.exceptions.Exit(USER_FAULT)
+
+
+def plan_from(path: Path) -> Plan:
+    """The plan in a file.
+
+    Raises:
+        PlanError: it is no text, or no plan.
+    """
+    try:
+        return planning.load_plan(path.read_text(encoding="utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise PlanError(f"{path.name} is no text in UTF-8. Give a plan written in YAML.") from error
+
+
+def plan_named(session: Session, name: str) -> Plan:
+    """The plan at a path, or else the newest registered one of that name, or else the shipped one.
+
+    Raises:
+        PlanError: there is none.
+    """
+    if Path(name).is_file():
+        return plan_from(Path(name))
+    registered = [plan for plan in planning.plans(session.store, session.actor) if plan.plan == name]
+    return registered[-1] if registered else planning.named_plan(name)
+
+
+def release_for(session: Session, name: str | None) -> Release:
+    """The release of a name, or the newest; made first where there is none at all."""
+    if name is not None or freezing.releases(session.store, session.actor):
+        return freezing.release(session.store, session.actor, name)
+    made = freezing.make_release(session.store, session.actor)
+    session.remark(f"There was no release, so one was made: {made.name}.")
+    return made
+
+
+def plan_facts(plan: Plan, registered: bool) -> dict[str, Any]:
+    """A plan as plain JSON."""
+    return {
+        "plan": plan.plan,
+        "version": plan.version,
+        "title": plan.title,
+        "question": plan.question,
+        "reform": plan.reform,
+        "outcomes": list(plan.outcomes),
+        "window": [plan.first, plan.last],
+        "digest": plan.digest,
+        "registered": registered,
+        "text": plan.text,
+    }
+
+
+def release_text(made: Release) -> str:
+    """A release for a terminal."""
+    plain = made.to_dict()
+    lines = [f"{heading(name)}: {plain[name]}" for name in RELEASE_COLUMNS]
+    return "\n".join(lines)
+
+
+def run_text(document: dict[str, Any]) -> str:
+    """A run for a terminal: each outcome's verdict, reading and tables, then where it comes from."""
+    parts = [document["title"], document["reform_label"]]
+    if document["synthetic"]:
+        parts.append("Synthetic data: names and codes are real, numbers are not.")
+    for question in document["questions"]:
+        parts += ["", *question_text(question)]
+    first = document["questions"][0]
+    return "\n".join([*parts, "", table(views.provenance_table(document, first))])
+
+
+def question_text(question: dict[str, Any]) -> list[str]:
+    """One outcome of a run, in lines."""
+    label = question["outcome_label"]
+    said = [
+        question["verdict"]["words"],
+        views.headline_words(question),
+        " ".join(question["reading"]),
+        views.truth_words(question),
+    ]
+    said += [f"Warning: {warning['text']}" for warning in question["warnings"]]
+    lines = [label, "=" * len(label), *(wrapped(text) for text in said if text)]
+    for title, frame in views.tables(question).items():
+        lines += ["", title, table(frame)]
+    return lines

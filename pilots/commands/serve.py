@@ -1,0 +1,117 @@
+"""Commands that open the screens, and that build what they show first."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+import pilots
+from pilots.access import LOCAL_ADMINISTRATOR
+from pilots.accounts import add_development_accounts
+from pilots.commands.shared import Session, task_command
+from pilots.demonstration import build_demonstration, is_demonstration
+from pilots.errors import UserError
+from pilots.storage import Store
+from pilots.storage.store import DATABASE_VARIABLE, DEFAULT_URL
+
+DEMONSTRATION_URL = "sqlite:///var/demonstration.sqlite"
+ADDRESS = "127.0.0.1"
+
+
+@task_command("serve")
+@click.option("--demonstration", "with_demonstration", is_flag=True, help="Show the synthetic programme, in a store of its own.")
+@click.option("--port", type=click.IntRange(1, 65535), default=8501, show_default=True)
+def serve(session: Session, with_demonstration: bool, port: int) -> None:
+    """Open the screens in a browser, on this machine only.
+
+    The store is your own, and empty at first. With --demonstration it is one of synthetic data, built before the screens open.
+    """
+    script, url = screens(), address_of_store(with_demonstration)
+    check_port(port)
+    with_store(session, url, with_demonstration)
+    where = f"http://{ADDRESS}:{port}"
+    session.tell({"url": where, "store": url, "demonstration": with_demonstration}, f"Open {where} in a browser. Ctrl+C stops.")
+    sys.stdout.flush()
+    code = run_screens(script, url, port)
+    if code > 0:
+        raise click.exceptions.Exit(code)
+
+
+@task_command("demonstration")
+def demonstration(session: Session) -> None:
+    """Build the synthetic demonstration programme in a store of its own.
+
+    What is built already is kept; work that was interrupted goes on. PILOTS_DATABASE_URL chooses another store.
+    """
+    url = address_of_store(True)
+    with_store(session, url, True)
+    session.tell(
+        {"store": url, "demonstration": True}, f"The demonstration programme is in {url}. See it: pilots serve --demonstration"
+    )
+
+
+def address_of_store(with_demonstration: bool) -> str:
+    """The URL of the store that is shown: what the environment says, or a file of its own."""
+    return os.environ.get(DATABASE_VARIABLE) or (DEMONSTRATION_URL if with_demonstration else DEFAULT_URL)
+
+
+def with_store(session: Session, url: str, with_demonstration: bool) -> None:
+    """Make the store ready for the screens: the demonstration programme, or accounts to sign in with."""
+    store = Store.open(url)
+    try:
+        if with_demonstration:
+            if not is_demonstration(store):
+                session.remark("Building the demonstration programme. The first time this takes about a minute.")
+            with session.progress("Building the demonstration programme") as tell:
+                build_demonstration(store, LOCAL_ADMINISTRATOR, progress=tell)
+        elif not is_demonstration(store):
+            add_development_accounts(store, LOCAL_ADMINISTRATOR)
+    finally:
+        store.close()
+
+
+def screens() -> Path:
+    """The file that Streamlit runs; it stands beside the package.
+
+    Raises:
+        UserError: it is not there.
+    """
+    script = Path(pilots.__file__).resolve().parents[1] / "app.py"
+    if not script.is_file():
+        raise UserError(f"The screens are not at {script}. Run pilots from a checkout of the project, installed with: make app")
+    return script
+
+
+def check_port(port: int) -> None:
+    """Stop where the port is taken.
+
+    Raises:
+        UserError: another program listens there.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((ADDRESS, port))
+        except OSError as error:
+            raise UserError(f"Port {port} cannot be used: {error.strerror}. Choose another with --port.") from error
+
+
+def run_screens(script: Path, url: str, port: int) -> int:
+    """Run Streamlit on the screens until it ends; what it prints goes to the error stream. Gives its exit code."""
+    options = ["--server.port", str(port), "--server.address", ADDRESS, "--server.headless", "true"]
+    command = [sys.executable, "-m", "streamlit", "run", str(script), *options]
+    with subprocess.Popen(command, env={**os.environ, DATABASE_VARIABLE: url}, stdout=sys.stderr.fileno()) as child:
+
+        def stop(_number: int, _frame: Any) -> None:
+            child.terminate()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, stop)
+        return child.wait()

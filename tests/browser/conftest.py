@@ -1,0 +1,189 @@
+"""The real server on a demonstration store, a browser that looks at it, and what every look asserts."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, Request, sync_playwright
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SETTLED = '[data-testid="stApp"][data-test-script-state="notRunning"]'
+WIDTHS = {1280: 900, 360: 780}
+PATIENCE = 30_000  # milliseconds; enough on two slow cores that others use too
+# Whatever reaches further to the right than the window does; Streamlit's own side bar lies outside while it is closed.
+TOO_WIDE = """() => [...document.querySelectorAll('[data-testid="stMain"] *')]
+  .filter(one => one.getBoundingClientRect().right > window.innerWidth + 1 && !one.closest('svg'))
+  .map(one => one.outerHTML.slice(0, 120)).slice(0, 3)"""
+SERIOUS = ("serious", "critical")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        pytest.skip(f"{CHROMIUM} is missing; install it with: apt-get install chromium fonts-liberation")
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield opened
+        opened.close()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until_healthy(address: str, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + PATIENCE / 1000
+    while time.monotonic() < deadline:
+        assert process.poll() is None, f"the server ended with code {process.returncode}"
+        try:
+            with urllib.request.urlopen(f"{address}/_stcore/health", timeout=2) as answer:
+                if answer.status == 200:
+                    return
+        except OSError:
+            time.sleep(0.2)
+    raise AssertionError(f"{address} did not answer within {PATIENCE / 1000:.0f} seconds")
+
+
+@pytest.fixture(scope="session")
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., str]]:
+    """Start `pilots serve` on a store and give its address."""
+    running: list[subprocess.Popen[str]] = []
+
+    def start(database: str, *options: str) -> str:
+        port = free_port()
+        log = (tmp_path_factory.mktemp("server") / "log.txt").open("w", encoding="utf-8")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pilots", "serve", "--port", str(port), *options],
+            env={**os.environ, "PILOTS_DATABASE_URL": database},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        running.append(process)
+        address = f"http://127.0.0.1:{port}"
+        wait_until_healthy(address, process)
+        return address
+
+    yield start
+    for process in running:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+class Looker:
+    """A browser page with eyes: every look waits until the screen stands, checks it, and keeps a picture where one is wanted."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.errors: list[str] = []
+        self.strangers: list[str] = []
+        page.set_default_timeout(PATIENCE)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("request", self._note)
+
+    def _note(self, request: Request) -> None:
+        inside = ("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:", "about:")
+        if not request.url.startswith(inside):
+            self.strangers.append(request.url)
+
+    def settled(self) -> None:
+        self.page.wait_for_timeout(150)
+        self.page.wait_for_selector(SETTLED)
+        self.page.wait_for_selector('[data-testid="stSkeleton"]', state="detached")
+        self.page.wait_for_timeout(150)
+
+    def open(self, address: str) -> None:
+        self.page.goto(address)
+        self.page.wait_for_selector("h1")
+        self.settled()
+
+    def press(self, name: str) -> None:
+        self.page.get_by_role("button", name=name, exact=True).click()
+        self.settled()
+
+    def go(self, name: str) -> None:
+        self.page.get_by_test_id("stSidebarNav").get_by_role("link", name=name).click()
+        self.settled()
+
+    def choose(self, label: str, option: str) -> None:
+        box = self.page.get_by_role("combobox", name=label)
+        # A list closes when the page scrolls: whoever uses it has it before their eyes first.
+        box.evaluate("one => one.scrollIntoView({block: 'center'})")
+        self.settled()
+        box.click()
+        self.page.get_by_role("option", name=option, exact=True).click()
+        self.settled()
+
+    def upload(self, name: str, content: bytes) -> None:
+        chosen = {"name": name, "mimeType": "text/csv", "buffer": content}
+        self.page.locator('input[type="file"]').first.set_input_files(chosen)  # type: ignore[arg-type]
+        # The chip's words are cut in the middle when they are long; its label has the whole name.
+        self.page.locator(f'[data-testid="stFileChip"][aria-label^="{name},"]').wait_for()
+        self.settled()
+
+    def sign_in(self, who: str) -> None:
+        self.page.get_by_test_id("stSidebarNav").get_by_role("link", name="Sign").click()
+        self.settled()
+        self.page.get_by_test_id("stRadio").get_by_text(who).click()
+        self.settled()
+        self.press("Sign in")
+
+    def text(self) -> str:
+        return self.page.get_by_test_id("stMain").inner_text()
+
+    def look(self, name: str) -> None:
+        """Check the screen at both widths, and keep pictures of it."""
+        for width, height in WIDTHS.items():
+            self.page.set_viewport_size({"width": width, "height": height})
+            self.settled()
+            self._keep(f"{name}-{width}")
+            wide = self.page.evaluate(TOO_WIDE)
+            assert wide == [], f"{name} at {width}: {wide}"
+            found = [one for one in Axe().run(self.page).response["violations"] if one["impact"] in SERIOUS]
+            told = [f"{one['id']}: {one['help']}: {one['nodes'][0]['html'][:200]}" for one in found]
+            assert not told, f"{name} at {width}: {told}"
+        self.page.set_viewport_size({"width": 1280, "height": WIDTHS[1280]})
+        self.settled()
+
+    def _keep(self, name: str) -> None:
+        folder = os.environ.get("PILOTS_SCREENSHOTS")
+        if not folder:
+            return
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        # Streamlit scrolls inside the page: the window is made as tall as what it holds.
+        size = self.page.viewport_size or {"width": 1280, "height": 900}
+        tall = self.page.evaluate("document.querySelector('[data-testid=\"stMain\"]').scrollHeight")
+        self.page.set_viewport_size({"width": size["width"], "height": max(int(tall), size["height"])})
+        self.settled()
+        self.page.screenshot(path=str(Path(folder) / f"{name}.png"))
+        self.page.set_viewport_size(size)
+        self.settled()
+
+
+@pytest.fixture
+def looker(browser: Browser) -> Iterator[Looker]:
+    context = browser.new_context(viewport={"width": 1280, "height": WIDTHS[1280]}, locale="en-GB", accept_downloads=True)
+    made = Looker(context.new_page())
+    yield made
+    context.close()
+    assert made.errors == []
+    assert made.strangers == []

@@ -1,0 +1,143 @@
+"""The trip of one return in a real browser: a lead sends it, an evaluator sees the effect."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pilots.access import LOCAL_ADMINISTRATOR
+from pilots.demonstration import example_files
+from pilots.returns import submissions
+from pilots.storage import Store
+
+pytestmark = pytest.mark.browser
+
+COLLECTION, PERIOD = "Education, health and care plan process", "2024/25 summer"
+REFERENCE = "EHCP-PROCESS-E12000001-2024-25-SUMMER-v1"
+DIGITAL = "Digital and standard EHC plan"
+
+
+def test_from_a_return_with_faults_to_its_effect(demonstration_url: str, serve: Callable[..., str], looker: Any) -> None:
+    files = example_files()
+    looker.open(serve(demonstration_url, "--demonstration"))
+
+    # The first screen shows a result, and says what it is made of.
+    assert looker.page.locator("h1").inner_text() == "What each reform did"
+    assert "Every figure on this screen is synthetic" in looker.text() and "The true effect in the demonstration" in looker.text()
+    looker.look("01-first-screen")
+    looker.choose("Reform", "Local SEND and AP partnership")
+    assert "Not estimable: all 32 authorities start at once" in looker.text()
+    looker.look("02-not-estimable")
+
+    looker.go("Sign in")
+    looker.look("03-sign-in")
+    looker.sign_in("Lead of North East")
+    assert looker.page.locator("h1").inner_text() == "Send a return"
+    looker.choose("Collection", COLLECTION)
+    looker.choose("Period", PERIOD)
+    looker.look("04-send")
+    looker.upload("summer-draft.csv", files["with faults"])
+    looker.press("Check my file")
+    assert "Errors: you must put these right (3)" in looker.text()
+    for words in ("You entered", "How to put it right", "values.unknown_authority", "“<5” is a range"):
+        assert words in looker.text()
+    assert looker.page.get_by_role("button", name="Submit this return").count() == 0
+    looker.look("05-findings")
+
+    looker.upload("summer.csv", files["corrected"])
+    looker.press("Check my file")
+    assert "No errors" in looker.text()
+    looker.look("06-queries")
+    for box in looker.page.get_by_role("textbox").all():
+        box.fill("More staff since the spring; the figures are right.")
+    looker.press("Submit this return")
+    assert "Return received" in looker.text() and REFERENCE in looker.text()
+    looker.look("07-receipt")
+    looker.press("Next: sign it off")
+    looker.look("08-return")
+    looker.press("Sign off this return")
+    assert f"{REFERENCE} is signed off" in looker.text()
+    looker.look("09-signed-off")
+
+    looker.sign_in("DfE evaluator")
+    assert looker.page.locator("h1").inner_text() == "What each reform did"
+    looker.go("Releases, plans and runs")
+    looker.page.get_by_role("textbox", name="Name of a new release").fill("With the summer return")
+    looker.press("Make a release")
+    assert "Release With the summer return is made" in looker.text()
+    looker.choose("Plan", "Digital EHC plans and the 20-week limit (digital_ehcp 1, registered)")
+    looker.press("Evaluate this plan")
+    looker.page.get_by_text("is stored").wait_for()
+    looker.look("10-evaluated")
+    looker.go("What each reform did")
+    looker.choose("Reform", DIGITAL)
+    assert "With the summer return" in looker.text() and "Effect by terms since the start" in looker.text()
+    looker.look("11-effect")
+    looker.press("Run again and compare")
+    looker.page.get_by_text("The same numbers, to the last bit").wait_for()
+
+    store = Store.open(demonstration_url)
+    (signed,) = submissions(store, LOCAL_ADMINISTRATOR, "ehcp_process", "E12000001", PERIOD)
+    store.close()
+    assert (signed.status, signed.signed_off_by) == ("signed_off", "lead-E12000001")
+
+
+def test_every_other_screen_and_the_charts_table(demonstration_url: str, serve: Callable[..., str], looker: Any) -> None:
+    address = serve(demonstration_url, "--demonstration")
+    # A screen's own address works before anybody has opened the front door.
+    looker.open(f"{address}/reform_register")
+    assert "Every figure on this screen is synthetic" in looker.text() and "Who has which reform" in looker.text()
+    looker.choose("Reform", "Tailored lists")
+    looker.look("12-register")
+    looker.page.get_by_text("Table and description").first.click()
+    looker.settled()
+    assert looker.page.get_by_role("columnheader", name="Local authority").count() == 1
+    looker.sign_in("Administrator")
+    for name, title in (
+        ("Published data", "13-published"),
+        ("Returns", "14-returns"),
+        ("Releases, plans and runs", "15-evaluate"),
+    ):
+        looker.go(name)
+        looker.look(title)
+
+
+def test_an_empty_store_of_ones_own(tmp_path: Path, serve: Callable[..., str], looker: Any) -> None:
+    looker.open(serve(f"sqlite:///{tmp_path / 'own.sqlite'}"))
+    assert "synthetic" not in looker.text()
+    looker.look("16-start")
+    looker.press("Import published data")
+    assert looker.page.locator("h1").inner_text() == "Published data"
+    looker.look("17-import")
+    looker.go("What each reform did")
+    assert "There are no results yet." in looker.text()
+    looker.look("18-nothing-yet")
+
+
+@pytest.mark.slow
+def test_published_data_as_they_are_give_a_verdict_with_its_warnings(
+    shared: Path, tmp_path: Path, serve: Callable[..., str], looker: Any
+) -> None:
+    release = shared / "data" / "ees_zips" / "education-health-and-care-plans_2025.zip"
+    looker.open(serve(f"sqlite:///{tmp_path / 'own.sqlite'}"))
+    looker.press("Import published data")
+    looker.upload(release.name, release.read_bytes())
+    looker.press("Import this release")
+    looker.page.get_by_text("The release is imported").wait_for()
+    assert "Authorities without figures" in looker.text() and "Leicester" in looker.text()
+    looker.look("19-import-report")
+    looker.go("Releases, plans and runs")
+    looker.press("Make a release")
+    looker.press("Evaluate this plan")
+    looker.page.get_by_text("is stored").wait_for()
+    looker.go("What each reform did")
+    for words in (
+        "Cannot tell: could only have seen",
+        "break in this series",
+        "Leicester has no figure for 2023",
+        "Release digest",
+    ):
+        assert words in looker.text()
+    assert "synthetic" not in looker.text()
+    looker.look("20-real-effect")

@@ -1,0 +1,161 @@
+"""A store that was filled through the real tasks, and interrupted on the way."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evaluation import Panel, Result, estimate
+from pilots import accounts, register, releases, returns, runs
+from pilots.access import EVALUATOR, LEAD, LOCAL_ADMINISTRATOR, Actor, NotAllowed
+from pilots.demonstration import (
+    DEFAULT_SEED,
+    RELEASE,
+    Programme,
+    build_demonstration,
+    demonstration_plans,
+    example_files,
+    is_demonstration,
+    true_effects,
+)
+from pilots.demonstration.design import LAST, NORTH_EAST
+from pilots.demonstration.known import SETTING
+from pilots.errors import UserError
+from pilots.plans import plans
+from pilots.storage import Store
+from pilots.storage.settings import set_setting
+
+
+@pytest.fixture
+def lead(built: Any) -> Actor:
+    return next(one for one in accounts.development_sign_in(built.store) if one.role == LEAD and one.regions == (NORTH_EAST,))
+
+
+def test_every_return_but_one_is_signed_off(built: Any) -> None:
+    there = returns.submissions(built.store, LOCAL_ADMINISTRATOR)
+    regional = [one for one in there if one.collection != "reform_register"]
+    signed = {(one.collection, one.region, one.period) for one in regional if one.status == "signed_off"}
+    assert len(signed) == 2 * 9 * 18 - 1
+    assert ("ehcp_process", NORTH_EAST, LAST) not in signed
+    assert {one.submitted_by for one in regional} == {f"lead-E1200000{number}" for number in range(1, 10)}
+
+
+def test_one_return_was_refused_then_sent_with_a_mistake_then_corrected(built: Any) -> None:
+    key = ("ehcp_process", "E12000005", "2024/25 autumn")
+    there = returns.submissions(built.store, LOCAL_ADMINISTRATOR, *key)
+    assert [(one.version, one.status) for one in there] == [(2, "signed_off"), (1, "superseded")]
+    assert there[0].supersedes == there[1].reference and "Telford" in str(there[0].reason)
+    assert [one["errors"] for one in returns.checks(built.store, LOCAL_ADMINISTRATOR, *key)] == [0, 0, 1]
+    first, second = (returns.submission_rows(built.store, LOCAL_ADMINISTRATOR, one.reference) for one in reversed(there))
+    differ = (first.astype(object).fillna("") != second.astype(object).fillna("")).any(axis=1)
+    assert list(first.loc[differ, "authority"]) == ["E06000020"]
+
+
+def test_an_interrupted_build_goes_on_where_it_stopped(built: Any) -> None:
+    shares = [share for share, _ in built.second]
+    assert built.first[-1][0] > 0.1 and built.second[0][0] == 0
+    assert shares == sorted(shares) and shares[-1] == 1
+    keys = [
+        (one.collection, one.region, one.period, one.version) for one in returns.submissions(built.store, LOCAL_ADMINISTRATOR)
+    ]
+    assert len(keys) == len(set(keys)) == 325  # 323 returns, one of them twice, and the register
+
+
+def test_a_finished_build_does_nothing(built: Any) -> None:
+    told: list[str] = []
+    before = len(returns.checks(built.store, LOCAL_ADMINISTRATOR))
+    build_demonstration(built.store, LOCAL_ADMINISTRATOR, progress=lambda share, words: told.append(words))
+    assert told == ["The demonstration is there already"]
+    assert len(returns.checks(built.store, LOCAL_ADMINISTRATOR)) == before
+
+
+def test_the_release_holds_all_that_was_signed_off(built: Any) -> None:
+    evaluator = next(one for one in accounts.development_sign_in(built.store) if one.role == EVALUATOR)
+    release = releases.release(built.store, evaluator, RELEASE)
+    assert release.to_dict()["returns"] == 324
+    releases.verify(built.store, release)
+    spells = register.spells(built.store, evaluator)
+    assert {"digital_ehcp", "ap_tiers", "tailored_lists", "mediation", "local_partnership"} < set(spells["reform"])
+
+
+def test_every_plan_is_registered_and_run_with_its_truth(built: Any) -> None:
+    store = built.store
+    assert {plan.digest for plan in plans(store, LOCAL_ADMINISTRATOR)} == {plan.digest for plan in demonstration_plans()}
+    found = {run.document["plan"]["plan"]: run.document for run in runs.runs(store, LOCAL_ADMINISTRATOR)}
+    assert set(found) == {"digital_ehcp", "ap_tiers", "tailored_lists", "mediation", "local_partnership"}
+    assert all(document["synthetic"] for document in found.values())
+    for name in ("digital_ehcp", "ap_tiers", "tailored_lists", "mediation"):
+        for question in found[name]["questions"]:
+            headline, truth = question["headline"], question["truth"]["overall"]
+            assert headline["lower"] < headline["estimate"] < headline["upper"]
+            assert abs(headline["estimate"] - truth) < 4 * headline["std_error"]
+    assert found["mediation"]["questions"][0]["truth"]["overall"] == 0
+    assert found["local_partnership"]["questions"][0]["verdict"]["kind"] == "not_estimable"
+
+
+def test_the_way_through_the_store_loses_nothing(
+    built: Any, made: Programme, panel_of: Callable[[Programme, str, str], Panel]
+) -> None:
+    run = next(one for one in runs.runs(built.store, LOCAL_ADMINISTRATOR) if one.document["plan"]["plan"] == "ap_tiers")
+    for question in run.document["questions"]:
+        direct = estimate(panel_of(made, "ap_tiers", question["outcome"]), "group_time", control="not_yet_treated")
+        assert isinstance(direct, Result)
+        assert question["headline"]["estimate"] == pytest.approx(direct.estimates[0], rel=1e-12)
+
+
+def test_a_run_is_had_again_to_the_last_bit(built: Any) -> None:
+    run = next(one for one in runs.runs(built.store, LOCAL_ADMINISTRATOR) if one.document["plan"]["plan"] == "tailored_lists")
+    assert runs.rerun(built.store, LOCAL_ADMINISTRATOR, run.run_id).same
+
+
+def test_the_store_says_what_it_is_and_knows_the_truth(built: Any, made: Programme) -> None:
+    assert is_demonstration(built.store)
+    effects = true_effects(built.store)
+    assert effects is not None and effects.equals(made.effects)
+
+
+def test_the_example_files_fit_the_store(built: Any, lead: Actor) -> None:
+    key = ("ehcp_process", NORTH_EAST, LAST)
+    files = example_files(DEFAULT_SEED)
+    bad = returns.check_return(built.store, lead, *key, "with_faults.csv", files["with faults"])
+    good = returns.check_return(built.store, lead, *key, "corrected.csv", files["corrected"])
+    assert (len(bad.errors), len(bad.queries)) == (3, 1)
+    assert (len(good.errors), len(good.queries)) == (0, 0)
+
+
+def test_other_stores_have_no_truth(store: Store) -> None:
+    assert not is_demonstration(store)
+    assert true_effects(store) is None
+
+
+def test_a_store_with_returns_of_its_own_is_left_alone(store: Store, ehcp_csv: Callable[..., bytes]) -> None:
+    content = ehcp_csv(NORTH_EAST, "2023/24 autumn")
+    returns.submit_return(store, LOCAL_ADMINISTRATOR, "ehcp_process", NORTH_EAST, "2023/24 autumn", "own.csv", content)
+    with pytest.raises(UserError, match="not of the demonstration"):
+        build_demonstration(store, LOCAL_ADMINISTRATOR)
+    assert not is_demonstration(store)
+
+
+def test_another_seed_needs_another_store(built: Any) -> None:
+    with pytest.raises(UserError, match=f"seed {DEFAULT_SEED}, not of seed 7"):
+        build_demonstration(built.store, LOCAL_ADMINISTRATOR, seed=7)
+
+
+def test_figures_of_another_version_have_no_known_truth(store: Store) -> None:
+    with store.write(LOCAL_ADMINISTRATOR, "build_demonstration", SETTING) as connection:
+        set_setting(connection, SETTING, {"seed": 1, "version": "0", "finished": True})
+    with pytest.raises(UserError, match="version 0"):
+        true_effects(store)
+    with pytest.raises(UserError, match="new store"):
+        build_demonstration(store, LOCAL_ADMINISTRATOR, seed=1)
+
+
+def test_only_an_administrator_builds(store: Store) -> None:
+    with pytest.raises(NotAllowed):
+        build_demonstration(store, Actor("evaluator", "DfE evaluator", EVALUATOR))
+
+
+def test_the_plans_ship_with_the_package() -> None:
+    folder = Path(__file__).resolve().parents[2] / "pilots" / "demonstration" / "plans"
+    assert {plan.plan for plan in demonstration_plans()} == {path.stem for path in folder.glob("*.yaml")}

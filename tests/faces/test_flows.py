@@ -1,0 +1,177 @@
+"""Every command on the demonstration: what it does, and that its JSON parses."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from pilots.__main__ import pilots
+from pilots.commands import COMMANDS
+from pilots.demonstration import example_files
+
+ABOUT = ("--collection", "ehcp_process", "--region", "North East", "--period", "2024/25 summer")
+REFERENCE = "EHCP-PROCESS-E12000001-2024-25-SUMMER-v1"
+
+Speak = Callable[..., Any]
+
+
+@pytest.fixture
+def run(demonstration_url: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Run a command on a copy of the demonstration."""
+    monkeypatch.setenv("PILOTS_DATABASE_URL", demonstration_url)
+    return lambda *typed: CliRunner().invoke(pilots, list(typed), catch_exceptions=False)
+
+
+@pytest.fixture
+def speak(run: Callable[..., Result]) -> Speak:
+    """Run a command with --json and read what it says; it must end well, or as said."""
+
+    def answer(*typed: str, code: int = 0) -> Any:
+        result = run(*typed, "--json")
+        assert result.exit_code == code, result.output
+        return json.loads(result.stdout)
+
+    return answer
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, str]:
+    """The example files on disk: with faults, corrected, and the corrected one without its last authority, which is a query."""
+    paths, made = {}, example_files()
+    made["incomplete"] = made["corrected"].rstrip().rpartition(b"\n")[0] + b"\n"
+    for name, content in made.items():
+        paths[name] = str(tmp_path / f"{name.replace(' ', '-')}.csv")
+        Path(paths[name]).write_bytes(content)
+    return paths
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        ["accounts", "list"],
+        ["demonstration"],
+        ["returns"],
+        ["returns", "--region", "London", "--collection", "ap_tiers", "--period", "2023/24 autumn"],
+        ["findings", "EHCP-PROCESS-E12000005-2024-25-AUTUMN-v2"],
+        ["template", "ap_tiers"],
+        ["spells"],
+        ["spells", "--reform", "tailored_lists"],
+        ["vintages"],
+        ["releases"],
+        ["plans"],
+        ["runs"],
+    ],
+    ids=" ".join,
+)
+def test_looking_changes_nothing_and_speaks_both_ways(run: Callable[..., Result], speak: Speak, typed: list[str]) -> None:
+    first = speak(*typed)
+    text = run(*typed)
+    assert text.exit_code == 0 and text.stdout.strip() and not text.stdout.lstrip().startswith(("{", "["))
+    assert speak(*typed) == first
+
+
+def test_a_return_is_checked_refused_corrected_submitted_and_signed_off(
+    run: Callable[..., Result], speak: Speak, files: dict[str, str]
+) -> None:
+    report = speak("check", files["with faults"], *ABOUT, code=1)
+    errors = [one for one in report["findings"] if one["severity"] == "error"]
+    assert {one["rule"] for one in errors} >= {"types.below_sign", "values.unknown_authority"} and len(errors) == 3
+    assert all(one["row"] and one["column"] and one["value"] and one["message"] and one["fix"] for one in errors)
+    told = run("check", files["with faults"], *ABOUT)
+    assert told.exit_code == 1
+    heading = next(line for line in told.stdout.splitlines() if line.startswith("Kind"))
+    assert all(word in heading for word in ("Row", "Column", "Value", "Rule", "What is wrong", "How to put it"))
+    refused = speak("submit", files["with faults"], *ABOUT, code=1)
+    assert "3 errors" in refused["error"] and len(refused["report"]["findings"]) == len(report["findings"])
+
+    queries = {one["rule"] for one in speak("check", files["incomplete"], *ABOUT)["findings"] if one["severity"] == "query"}
+    assert "rows.missing_authority" in queries
+    unexplained = speak("submit", files["incomplete"], *ABOUT, code=1)
+    assert "Explain each query" in unexplained["error"]
+    why = [part for rule in sorted(queries) for part in ("--explain", f"{rule}=Late")]
+    receipt = speak("submit", files["incomplete"], *ABOUT, *why, "--as", "lead-E12000001")
+    assert (receipt["reference"], receipt["status"], receipt["submitted_by"]) == (REFERENCE, "submitted", "lead-E12000001")
+    assert {one["explanation"] for one in speak("findings", REFERENCE) if one["severity"] == "query"} == {"Late"}
+    assert speak("sign-off", REFERENCE)["status"] == "signed_off"
+    assert "give a reason" in speak("submit", files["corrected"], *ABOUT, code=1)["error"]
+    second = speak("submit", files["corrected"], *ABOUT, "--reason", "The last authority has sent its figures.")
+    assert (second["version"], second["supersedes"]) == (2, REFERENCE)
+
+    def statuses() -> tuple[str, str]:
+        listed = {one["reference"]: one["status"] for one in speak("returns", "--region", "E12000001")}
+        return listed[REFERENCE], listed[second["reference"]]
+
+    assert statuses() == ("signed_off", "submitted"), "the version that was signed off counts until the next one is"
+    speak("sign-off", second["reference"])
+    assert statuses() == ("superseded", "signed_off")
+
+
+def test_a_lead_cannot_send_for_another_region(speak: Speak, files: dict[str, str]) -> None:
+    refused = speak("check", files["corrected"], *ABOUT, "--as", "lead-E12000007", code=1)
+    assert "for region E12000001" in refused["error"]
+
+
+def test_from_release_and_plan_to_a_run_that_can_be_had_again(run: Callable[..., Result], speak: Speak, tmp_path: Path) -> None:
+    release = speak("release", "--name", "Second")
+    assert [one["name"] for one in speak("releases")][0] == "Second"
+    assert release["digest"] == speak("releases")[1]["digest"], "the same data under another name have the same digest"
+    made = speak("evaluate", "mediation", "--release", "Second", "--as", "evaluator")
+    assert made["release"]["name"] == "Second" and made["synthetic"] is True
+    assert speak("show", made["run_id"]) == made
+    assert speak("runs")[0]["run_id"] == made["run_id"]
+    again = speak("rerun", made["run_id"])
+    assert again["same"] is True and again["results_digest"] == made["results_digest"]
+
+    text = run("show", made["run_id"]).stdout
+    verdict = made["questions"][0]["verdict"]["words"]
+    for words in (verdict, "Synthetic data", "The true effect in the demonstration", made["plan_digest"]):
+        assert words in " ".join(text.split())
+    assert max(map(len, text.splitlines())) <= 120
+
+    plan = next(one for one in speak("plans") if one["plan"] == "mediation")
+    path = tmp_path / "own.yaml"
+    path.write_text(plan["text"].replace('version: "1"', 'version: "2"'), encoding="utf-8")
+    assert speak("plan-register", str(path))["version"] == "2"
+    assert speak("evaluate", str(path))["plan"] == {"plan": "mediation", "version": "2"}
+
+
+def test_an_unknown_plan_lists_those_there_are(speak: Speak) -> None:
+    assert "ehcp_timeliness" in speak("evaluate", "no_such_plan", code=1)["error"]
+
+
+def test_the_register_is_sent_again_with_a_reason(speak: Speak, tmp_path: Path, register_csv: Callable[..., bytes]) -> None:
+    path = tmp_path / "register.csv"
+    path.write_bytes(register_csv("E06000001,fair_access,2024-09-01,,2,0.5,"))
+    refused = speak("register", str(path), code=1)
+    assert "Explain each query" in refused["error"], "the spells that it leaves out are asked for"
+    receipt = speak("register", str(path), "--reason", "A trial", "--explain", "history.spell_left_out=A trial")
+    assert (receipt["version"], receipt["status"]) == (2, "signed_off")
+    assert [one["authority"] for one in speak("spells", "--reform", "fair_access")] == ["E06000001"]
+
+
+def test_published_data_are_imported_and_a_release_is_made_for_the_first_evaluation(
+    shared: Path, database: str, command: Callable[..., Result]
+) -> None:
+    path = str(shared / "data" / "ees_zips" / "education-health-and-care-plans_2025.zip")
+    imported = json.loads(command("import-ees", path, "--json").stdout)
+    assert imported["reference"] == "EES-0001" and imported["values"] > 30_000
+    again = command("import-ees", path).stdout
+    assert "Nothing was changed" in " ".join(again.split()) and "Authorities without figures" in again and "Leicester" in again
+    assert [one["reference"] for one in json.loads(command("vintages", "--json").stdout)] == ["EES-0001"]
+    first = command("evaluate", "new_plans_mainstream")
+    assert first.exit_code == 0 and "There was no release, so one was made" in first.stderr
+    assert first.stdout.startswith("Change Programme and new plans in mainstream schools")
+
+
+def test_a_release_that_is_no_zip_is_told(command: Callable[..., Result], tmp_path: Path) -> None:
+    (tmp_path / "release.zip").write_bytes(b"no zip")
+    result = command("import-ees", str(tmp_path / "release.zip"), "--json")
+    assert result.exit_code == 1 and json.loads(result.stdout)["error"]
+
+
+def test_every_command_is_walked_here_or_in_the_browser() -> None:
+    source = Path(__file__).read_text(encoding="utf-8") + Path(__file__).with_name("test_serve.py").read_text(encoding="utf-8")
+    assert [name for name in COMMANDS if f'"{name}"' not in source] == []

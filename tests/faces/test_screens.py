@@ -1,0 +1,182 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pilots import returns
+from pilots.access import LOCAL_ADMINISTRATOR
+from pilots.accounts import add_development_accounts, save_account
+from pilots.storage import Store
+
+REGION, PERIOD = "E12000001", "2023/24 autumn"
+SUBMIT, RETURNS = "pages/submit.py", "pages/returns_list.py"
+
+
+@pytest.fixture
+def own(database: str) -> Store:
+    """The test's own store, with accounts to sign in with and nothing else."""
+    store = Store.open(database)
+    add_development_accounts(store, LOCAL_ADMINISTRATOR)
+    return store
+
+
+def test_an_empty_store_offers_to_import_published_data(own: Store, screen: Callable[..., Any]) -> None:
+    shown = screen()
+    assert "import published data first" in shown.words
+    assert "synthetic" not in shown.words
+    shown.press("Import published data")
+    assert shown.app.title[0].value == "Published data"
+    assert "Import a release" in shown.words and "Signed in: Administrator" in shown.app.sidebar.markdown[1].value
+
+
+def test_a_browser_from_elsewhere_is_offered_nothing(own: Store, screen: Callable[..., Any]) -> None:
+    shown = screen(host="evidence.example.org")
+    assert "no sign-in for browsers on other machines" in shown.words
+    assert shown.buttons == []
+
+
+@pytest.mark.parametrize(
+    ("name", "title", "absent"),
+    [
+        ("Lead of North East", "Send a return", "pages/published_data.py"),
+        ("DfE evaluator", "What each reform did", SUBMIT),
+        ("Researcher", "What each reform did", RETURNS),
+        ("Administrator", "What each reform did", ""),
+    ],
+)
+def test_each_role_begins_where_its_work_is(own: Store, screen: Callable[..., Any], name: str, title: str, absent: str) -> None:
+    shown = screen()
+    shown.sign_in(name)
+    assert shown.app.title[0].value == title
+    if absent:
+        with pytest.raises(ValueError, match="Could not find a navigation page"):
+            shown.go(absent)
+
+
+def test_signing_in_needs_a_choice_and_signing_out_ends_it(own: Store, screen: Callable[..., Any]) -> None:
+    shown = screen()
+    shown.go("pages/sign_in.py")
+    shown.press("Sign in")
+    assert "Choose who you are." in shown.words
+    shown.sign_in("Researcher")
+    shown.go("pages/sign_in.py")
+    shown.press("Sign out")
+    assert shown.app.sidebar.markdown[1].value == "Not signed in"
+
+
+def test_a_closed_account_is_signed_out_at_the_next_step(own: Store, screen: Callable[..., Any]) -> None:
+    shown = screen()
+    shown.sign_in("Researcher")
+    save_account(own, LOCAL_ADMINISTRATOR, "researcher", "Researcher", "researcher", active=False)
+    shown.run()
+    assert shown.app.sidebar.markdown[1].value == "Not signed in"
+
+
+def about_the_return(shown: Any) -> None:
+    shown.choose("Collection", "ehcp_process")
+    shown.choose("Period", PERIOD)
+
+
+def test_a_lead_sends_a_return_with_faults_then_the_corrected_one_and_signs_it_off(
+    own: Store, screen: Callable[..., Any], ehcp_csv: Callable[..., bytes]
+) -> None:
+    good = ehcp_csv(REGION, PERIOD)
+    shown = screen()
+    shown.sign_in("Lead of North East")
+    about_the_return(shown)
+    shown.upload("autumn.csv", good.replace(b",20,", b",2O,", 1))
+    assert "What we found" not in shown.words
+    shown.press("Check my file")
+    assert "There is a problem" in shown.words and "Errors: you must put these right (1)" in shown.words
+    assert "“2O” has a letter in place of a digit" in shown.words and "requests_refused" in shown.words
+    assert "Submit this return" not in shown.buttons
+    shown.upload("autumn.csv", good)
+    assert "There is a problem" not in shown.words, "findings of another file are gone"
+    shown.press("Check my file")
+    shown.press("Submit this return")
+    assert "Return received" in shown.words and "EHCP-PROCESS-E12000001-2023-24-AUTUMN-v1" in shown.words
+    shown.press("Next: sign it off")
+    assert shown.app.title[0].value == "Returns"
+    shown.press("Sign off this return")
+    assert "is signed off" in shown.words and "Sign off this return" not in shown.buttons
+    (receipt,) = returns.submissions(own, LOCAL_ADMINISTRATOR)
+    assert (receipt.status, receipt.submitted_by, receipt.signed_off_by) == ("signed_off", "lead-E12000001", "lead-E12000001")
+
+
+def test_queries_are_explained_and_a_new_version_says_why(
+    own: Store, screen: Callable[..., Any], ehcp_csv: Callable[..., bytes]
+) -> None:
+    lines = ehcp_csv(REGION, PERIOD).splitlines()
+    shown = screen()
+    shown.sign_in("Lead of North East")
+    about_the_return(shown)
+    shown.upload("autumn.csv", b"\n".join(lines[:-1]))
+    shown.press("Check my file")
+    assert "Queries: put right or explain (1)" in shown.words
+    shown.press("Submit this return")
+    assert "Explain each query" in shown.words
+    shown.app.text_area[0].set_value("It has sent nothing yet.")
+    shown.press("Submit this return")
+    assert "Return received" in shown.words
+    about_the_return(shown)
+    shown.upload("autumn.csv", b"\n".join(lines))
+    shown.press("Check my file")
+    assert "You have sent this return before" in shown.words
+    shown.press("Submit this return")
+    assert "give a reason" in shown.words
+    shown.app.text_input[0].set_value("The last authority has sent its figures.")
+    shown.press("Submit this return")
+    assert "AUTUMN-v2" in shown.words and "Takes the place of: EHCP-PROCESS-E12000001-2023-24-AUTUMN-v1" in shown.words
+
+
+def test_a_lead_sees_the_returns_of_the_own_region_only(
+    own: Store, screen: Callable[..., Any], ehcp_csv: Callable[..., bytes]
+) -> None:
+    for region in (REGION, "E12000007"):
+        returns.submit_return(own, LOCAL_ADMINISTRATOR, "ehcp_process", region, PERIOD, "a.csv", ehcp_csv(region, PERIOD))
+    shown = screen()
+    shown.sign_in("Lead of London")
+    shown.go(RETURNS)
+    assert "1 of 1 returns" in shown.words
+    assert "E12000007" in shown.words and "E12000001" not in shown.words
+
+
+def test_words_from_a_file_are_shown_and_never_run(
+    own: Store, screen: Callable[..., Any], ehcp_csv: Callable[..., bytes]
+) -> None:
+    shown = screen()
+    shown.sign_in("Lead of North East")
+    about_the_return(shown)
+    shown.upload("autumn.csv", ehcp_csv(REGION, PERIOD).replace(b",20,", b",<img src=x onerror=alert(1)>,", 1))
+    shown.press("Check my file")
+    bodies = " ".join(element.proto.body for element in shown.app.get("html"))
+    assert "<img" not in bodies and "&lt;img" in bodies
+
+
+def test_an_administrator_registers_reforms(own: Store, screen: Callable[..., Any], register_csv: Callable[..., bytes]) -> None:
+    shown = screen()
+    shown.sign_in("Administrator")
+    shown.go("pages/reform_register.py")
+    assert "Change Programme" in shown.words
+    shown.upload("register.csv", register_csv("E06000001,digital_ehcp,2024-01-08,,2,0.5,"))
+    shown.press("Check my file")
+    shown.press("Register these reforms")
+    assert "The register is taken" in shown.words
+
+
+def test_a_plan_with_a_mistake_is_told(own: Store, screen: Callable[..., Any], tmp_path: Path) -> None:
+    shown = screen()
+    shown.sign_in("DfE evaluator")
+    shown.go("pages/evaluate.py")
+    assert "There is no release yet." in shown.words
+    shown.upload("plan.yaml", b"plan: mine\n")
+    assert "There is a problem" in shown.words and "The plan has no version" in shown.words
+
+
+def test_without_runs_the_first_screen_says_what_to_do(own: Store, screen: Callable[..., Any]) -> None:
+    shown = screen()
+    shown.sign_in("DfE evaluator")
+    assert "There are no results yet." in shown.words
+    shown.press("Evaluate a plan")
+    assert shown.app.title[0].value == "Releases, plans and runs"

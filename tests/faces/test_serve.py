@@ -1,0 +1,65 @@
+"""`pilots serve` as a process: it answers on this machine only, and ends with whoever started it."""
+
+import json
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+
+import pytest
+from click.testing import Result
+
+from pilots.accounts import development_sign_in
+from pilots.commands.serve import DEMONSTRATION_URL, address_of_store, screens
+from pilots.storage import Store
+from pilots.storage.store import DEFAULT_URL
+
+
+def test_a_port_in_use_is_told_and_nothing_is_made(command: Callable[..., Result]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        result = command("serve", "--port", str(taken.getsockname()[1]), "--json")
+    assert result.exit_code == 1
+    assert "cannot be used" in json.loads(result.stdout)["error"]
+
+
+def test_each_kind_of_store_has_a_place_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PILOTS_DATABASE_URL")
+    assert address_of_store(True) == DEMONSTRATION_URL != address_of_store(False) == DEFAULT_URL
+    monkeypatch.setenv("PILOTS_DATABASE_URL", "sqlite:///elsewhere.sqlite")
+    assert address_of_store(True) == address_of_store(False) == "sqlite:///elsewhere.sqlite"
+
+
+def test_the_screens_are_found() -> None:
+    assert (screens().parent / "pages" / "effects.py").is_file()
+
+
+def test_the_server_answers_on_loopback_and_ends_when_told(database: str) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    typed = [sys.executable, "-m", "pilots", "serve", "--port", str(port), "--json"]
+    process = subprocess.Popen(typed, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        healthy = False
+        deadline = time.monotonic() + 60
+        while not healthy and time.monotonic() < deadline and process.poll() is None:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=2) as answer:
+                    healthy = answer.status == 200
+            except OSError:
+                time.sleep(0.2)
+        assert healthy
+    finally:
+        process.terminate()
+    said, _ = process.communicate(timeout=30)
+    assert json.loads(said) == {"url": f"http://127.0.0.1:{port}", "store": database, "demonstration": False}
+    assert process.returncode == 0
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0, "the server has ended with the command"
+    store = Store.open(database)
+    assert {actor.role for actor in development_sign_in(store)} == {"lead", "evaluator", "researcher", "administrator"}
+    store.close()
