@@ -51,6 +51,9 @@ def pictures(run_id: str, outcome: str, _question: dict[str, Any]) -> dict[str, 
         "event-study": views.event_study_picture(_question),
         "regions": views.regional_picture(_question),
         "leave-out": views.leave_out_picture(_question),
+        "estimators": views.estimators_picture(_question),
+        "weights": views.weights_picture(_question),
+        "bacon": views.bacon_picture(_question),
     }
 
 
@@ -69,8 +72,20 @@ def evidence(question: dict[str, Any], drawn: dict[str, Picture | None], key: st
     st.header("Whether to believe it")
     frame.table(views.belief_table(question))
     shown(drawn["leave-out"], "", f"leave-out-{key}")
-    st.subheader("Other ways to estimate the same effect")
-    frame.table(views.estimates_table(question))
+    st.header("Other ways to estimate the same effect")
+    shown(drawn["estimators"], "", f"estimators-{key}")
+    frame.table(views.assumptions_table(question))
+    with st.expander("Every estimate under every clustering"):
+        frame.table(views.estimates_table(question))
+    st.header("What the numbers are made of")
+    for words in views.makeup_words(question):
+        st.write(words)
+    shown(drawn["weights"], "", f"weights-{key}")
+    shown(drawn["bacon"], "", f"bacon-{key}")
+    carriers = views.carriers_table(question)
+    if len(carriers):
+        with st.expander("The cells that carry the headline"):
+            frame.table(carriers)
     st.subheader("Who is compared with whom")
     frame.table(views.design_table(question))
     notes = [item["text"] for item in question["warnings"] if item["kind"] in NOTES]

@@ -21,6 +21,7 @@ from evaluation import (
 )
 from evaluation.verdict import not_estimable_verdict, verdict
 from pilots.catalogue import Outcome, outcome
+from pilots.makeup import makeup
 from pilots.panels import Question
 from pilots.periods import CALENDAR, TERM, parse
 from pilots.places import names
@@ -79,6 +80,7 @@ def evidence(
         "pretrends": _pretrends(plan, results.get((at, "event_time"))),
         "smallest_detectable_effect": _detectable(overall, cluster),
         "leave_one_region_out": _leave_out(plan, plan.estimators[at], asked, overall, cluster),
+        "makeup": makeup(asked.panel, overall),
         "truth": _truth(truth, {aggregate: one for (number, aggregate), one in results.items() if number == at}),
     }
     document["pretrend"] = next(one for one in document["pretrends"] if one["cluster"] == cluster)

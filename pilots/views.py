@@ -8,17 +8,19 @@ from typing import Any
 
 import pandas
 
-from pilots.charts import Mark, Picture, ends_of, event_study, forest, number
-from pilots.places import region_names
+from evaluation import ESTIMATORS
+from pilots.charts import Mark, Picture, comparisons, ends_of, event_study, forest, number, signed_weights
+from pilots.places import names, region_names
 from pilots.tables import moment
 from pilots.wording import plain
 
 Question = Mapping[str, Any]
 
-ESTIMATOR_WORDS = {
-    "group_time": "Group-time (Callaway and Sant\u2019Anna)",
-    "two_way_fixed_effects": "Two-way fixed effects",
-    "two_by_two": "Two by two",
+ESTIMATOR_WORDS = {name: one.title for name, one in ESTIMATORS.items()}
+BACON_WORDS = {
+    "Treated vs Untreated": "With those that never start",
+    "Earlier vs Later Treated": "With those that start later",
+    "Later vs Earlier Treated": "With those that have started already",
 }
 AGGREGATE_WORDS = {"event_time": "by time since the start", "region": "by region"}
 # One region alone is one cluster by region: its own interval has to come from its authorities.
@@ -60,7 +62,7 @@ def headline_words(question: Question) -> str:
     if "not_estimable" in headline:
         return sentence(headline["not_estimable"]["remedy"]) or "Nothing in this release would make an estimate possible."
     unit, cluster, digits = question["unit_label"], headline["cluster"], digits_of(question)
-    clusters = question["design"]["clusters"].get(cluster)
+    clusters = headline["clusters"]
     return (
         f"Effect {number(headline['estimate'], digits)} {unit}, {headline['level']:.0%} interval "
         f"{number(headline['lower'], digits)} to {number(headline['upper'], digits)} (p {equal_to(headline['p_value'])}; "
@@ -197,6 +199,92 @@ def leave_out_picture(question: Question) -> Picture | None:
     )
 
 
+def estimators_picture(question: Question) -> Picture | None:
+    """Every estimator's overall effect on one axis, under the headline's clustering."""
+    wanted = headline_cluster(question)
+    marks = []
+    for result in question["results"]:
+        if result["aggregate"] == "overall" and result["cluster"] == wanted and result["rows"]:
+            marks.append(_mark(result["rows"][0], estimator_words(result), len(marks)))
+    if len(marks) < 2:
+        return None
+    truth = truth_of(question).get("overall")
+    return forest(
+        [replace(mark, truth=truth) for mark in marks] if truth is not None else marks,
+        title="The effect by each estimator",
+        outcome=question["outcome_label"],
+        what="estimator",
+        unit=question["unit_label"],
+        level=question["level"],
+    )
+
+
+def assumptions_table(question: Question) -> pandas.DataFrame:
+    """What each estimator of the plan assumes, one sentence each."""
+    used = dict.fromkeys(result["estimator"] for result in question["results"])
+    rows = [(ESTIMATORS[name].title, ESTIMATORS[name].assumes) for name in used]
+    return pandas.DataFrame(rows, columns=["Estimator", "Its number is an effect if"])
+
+
+def weights_picture(question: Question) -> Picture | None:
+    """How the two-way number weighs treated cells, with weights below zero in plain sight."""
+    found = question["makeup"]["two_way_weights"]
+    if found["not_estimable"]:
+        return None
+    return signed_weights(
+        pandas.DataFrame(found["by_event_time"]),
+        title="How the two-way number weighs periods since the start",
+        period=question.get("period_word", "period"),
+    )
+
+
+def bacon_picture(question: Question) -> Picture | None:
+    """Which comparisons make the two-way number."""
+    found = question["makeup"]["bacon"]
+    if found["not_estimable"]:
+        return None
+    rows = pandas.DataFrame(found["comparisons"])
+    rows["kind"] = rows["type"].map(BACON_WORDS)
+    rows["untreated"] = ["never" if one["untreated"] is None else str(one["untreated"]) for one in found["comparisons"]]
+    rows["treated"] = rows["treated"].astype(str)
+    return comparisons(
+        rows[["kind", "treated", "untreated", "estimate", "weight"]],
+        title="Which comparisons make the two-way number",
+        unit=question["unit_label"],
+    )
+
+
+def makeup_words(question: Question) -> list[str]:
+    """What cannot be drawn of the makeup, and why; and how concentrated the headline is."""
+    makeup, said = question["makeup"], []
+    for name, what in (
+        ("bacon", "The comparisons of the two-way number"),
+        ("two_way_weights", "The weights of the two-way number"),
+    ):
+        if makeup[name]["not_estimable"]:
+            said.append(f"{what} cannot be shown: {sentence(makeup[name]['not_estimable']['reason'])}")
+    carriers = makeup["carriers"]
+    if not carriers["not_estimable"]:
+        said.append(f"Half of all weight in the headline lies on {carriers['half']} of {carriers['cells']} cells.")
+    return said
+
+
+def carriers_table(question: Question) -> pandas.DataFrame:
+    """The cells with the largest weights in the headline; no rows where it keeps no weights."""
+    found = question["makeup"]["carriers"]
+    places = names()
+    rows = [
+        (
+            places.get(one["authority"], one["authority"]),
+            one["period"],
+            "yes" if one["treated"] else "no",
+            number(one["weight"], 4),
+        )
+        for one in ([] if found["not_estimable"] else found["largest"])
+    ]
+    return pandas.DataFrame(rows, columns=["Local authority", "Period", "With the reform", "Weight"])
+
+
 def tables(question: Question) -> dict[str, pandas.DataFrame]:
     """Every table of a result by its title, in the order in which a reader wants them; those without rows are left out."""
     pictures = (event_study_picture(question), regional_picture(question), leave_out_picture(question))
@@ -204,6 +292,8 @@ def tables(question: Question) -> dict[str, pandas.DataFrame]:
     found["Whether to believe it"] = belief_table(question)
     found |= {picture.title: picture.table for picture in pictures[2:] if picture is not None}
     found["Other ways to estimate the same effect"] = estimates_table(question)
+    found["What each estimator assumes"] = assumptions_table(question)
+    found["The cells that carry the headline"] = carriers_table(question)
     found["Who is compared with whom"] = design_table(question)
     return {title: frame for title, frame in found.items() if len(frame)}
 
@@ -276,7 +366,7 @@ def _trend_row(trend: Mapping[str, Any], several: bool) -> tuple[str, str, str]:
         asked += f" (by {CLUSTER_WORDS[trend['cluster']]})"
     if trend["not_estimable"]:
         return asked, "not computable", str(trend["not_estimable"]["reason"])
-    return asked, f"p {equal_to(trend['p_value'])}", str(trend["reading"])
+    return asked, f"p {equal_to(trend['p_value_hotelling'])}", str(trend["reading"])
 
 
 def provenance_table(document: Mapping[str, Any], question: Question) -> pandas.DataFrame:

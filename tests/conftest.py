@@ -18,7 +18,7 @@ from sqlalchemy.engine import make_url
 from data_contracts import load_contract
 from pilots.access import LOCAL_ADMINISTRATOR, Actor
 from pilots.accounts import add_development_accounts, development_sign_in
-from pilots.demonstration import build_demonstration
+from pilots.demonstration.build import build_demonstration
 from pilots.periods import parse
 from pilots.places import current_authorities
 from pilots.storage import Store

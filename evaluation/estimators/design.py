@@ -46,6 +46,8 @@ class Estimator:
         options: names and defaults.
         choices: allowed values, for options that have a list.
         aggregates: those it supports.
+        title: its name for readers.
+        assumes: what must hold for its number to be an effect, in one sentence for readers.
         uses_covariates: whether it takes the panel's covariates into account.
         uses_intensity: whether it takes the reform's intensity into account.
         uses_eligible: whether it takes who is eligible into account.
@@ -56,6 +58,8 @@ class Estimator:
     options: Mapping[str, Any]
     choices: Mapping[str, tuple[Any, ...]]
     aggregates: tuple[str, ...]
+    title: str = ""
+    assumes: str = ""
     uses_covariates: bool = False
     uses_intensity: bool = False
     uses_eligible: bool = False

@@ -245,4 +245,13 @@ def _by_bin(panel: Panel, options: Mapping[str, Any]) -> Pieces | NotEstimable:
     )
 
 
-DOSE = Estimator(prepare, fit, DEFAULTS, CHOICES, AGGREGATES, uses_intensity=True)
+DOSE = Estimator(
+    prepare,
+    fit,
+    DEFAULTS,
+    CHOICES,
+    AGGREGATES,
+    uses_intensity=True,
+    title="Dose response",
+    assumes="Without the reform, areas with more and with less of it would have moved alike.",
+)

@@ -287,4 +287,12 @@ def _slope(
     return scores + (moved / pooled[code])[:, None] * in_cohort[code]
 
 
-EXTENDED_TWO_WAY = Estimator(prepare, fit, DEFAULTS, CHOICES, ("overall", "cells", "event_time", "cohort", "calendar"))
+EXTENDED_TWO_WAY = Estimator(
+    prepare,
+    fit,
+    DEFAULTS,
+    CHOICES,
+    ("overall", "cells", "event_time", "cohort", "calendar"),
+    title="Extended two-way (Wooldridge)",
+    assumes="Without the reform, areas that start at different times would have moved alike, and alike with the others.",
+)

@@ -399,4 +399,13 @@ def _only(found: Effects, keep: np.ndarray) -> Effects:
     )
 
 
-GROUP_TIME = Estimator(prepare, fit, DEFAULTS, CHOICES, AGGREGATES, uses_covariates=True)
+GROUP_TIME = Estimator(
+    prepare,
+    fit,
+    DEFAULTS,
+    CHOICES,
+    AGGREGATES,
+    uses_covariates=True,
+    title="Group-time (Callaway and Sant’Anna)",
+    assumes="Without the reform, areas that start together would have moved like those that compare.",
+)

@@ -250,4 +250,12 @@ def _joined(before: Pieces, after: Pieces) -> Pieces:
     )
 
 
-IMPUTATION = Estimator(prepare, fit, DEFAULTS, CHOICES, AGGREGATES)
+IMPUTATION = Estimator(
+    prepare,
+    fit,
+    DEFAULTS,
+    CHOICES,
+    AGGREGATES,
+    title="Imputation (Borusyak, Jaravel and Spiess)",
+    assumes="Without the reform, all areas would have moved alike in every period, before the start too.",
+)

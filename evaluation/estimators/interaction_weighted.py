@@ -116,4 +116,12 @@ def who(panel: Panel, design: GroupDesign, shares: np.ndarray, own_only: bool) -
     return support, untreated.astype(float) @ picked.any(axis=0).astype(float) > 0, used
 
 
-INTERACTION_WEIGHTED = Estimator(prepare, fit, DEFAULTS, CHOICES, ("overall", "cells", "event_time", "cohort", "calendar"))
+INTERACTION_WEIGHTED = Estimator(
+    prepare,
+    fit,
+    DEFAULTS,
+    CHOICES,
+    ("overall", "cells", "event_time", "cohort", "calendar"),
+    title="Interaction-weighted (Sun and Abraham)",
+    assumes="Without the reform, areas that start together would have moved like those that never start.",
+)

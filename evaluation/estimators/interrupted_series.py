@@ -144,4 +144,12 @@ def _warnings(trend: Trend) -> tuple[str, ...]:
     return tuple(said)
 
 
-INTERRUPTED_SERIES = Estimator(prepare, fit, DEFAULTS, {}, ("overall", "event_time"))
+INTERRUPTED_SERIES = Estimator(
+    prepare,
+    fit,
+    DEFAULTS,
+    {},
+    ("overall", "event_time"),
+    title="Interrupted series",
+    assumes="Nothing else changed at the start. There is no comparison, so this is not a causal estimate.",
+)

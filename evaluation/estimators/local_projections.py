@@ -153,4 +153,12 @@ def project(panel: Panel, horizon: int, options: Mapping[str, Any]) -> Projectio
     )
 
 
-LOCAL_PROJECTIONS = Estimator(prepare, fit, DEFAULTS, CHOICES, ("overall", "event_time"))
+LOCAL_PROJECTIONS = Estimator(
+    prepare,
+    fit,
+    DEFAULTS,
+    CHOICES,
+    ("overall", "event_time"),
+    title="Local projections (Dube and others)",
+    assumes="Without the reform, areas that start would have moved like those not yet started, horizon by horizon.",
+)

@@ -269,4 +269,12 @@ def _warnings(unit: str, options: Mapping[str, Any], shrink: np.ndarray) -> tupl
     return tuple(said)
 
 
-ROLLOUT = Estimator(prepare, fit, DEFAULTS, CHOICES, ("overall", "cells", "event_time", "cohort", "calendar"))
+ROLLOUT = Estimator(
+    prepare,
+    fit,
+    DEFAULTS,
+    CHOICES,
+    ("overall", "cells", "event_time", "cohort", "calendar"),
+    title="Rollout (Roth and Sant’Anna)",
+    assumes="Who started when was as good as random.",
+)

@@ -160,4 +160,12 @@ def _rows(pre: int, post: int, aggregate: str) -> tuple[np.ndarray, list[dict[st
     return np.vstack([contrast, mean]), [*labels, {"event_time": None, "kind": "average"}]
 
 
-STACKED = Estimator(prepare, fit, DEFAULTS, CHOICES, ("overall", "event_time"))
+STACKED = Estimator(
+    prepare,
+    fit,
+    DEFAULTS,
+    CHOICES,
+    ("overall", "event_time"),
+    title="Stacked (Wing and others)",
+    assumes="Around each start, areas would have moved like those that do not start in the same window.",
+)

@@ -382,4 +382,13 @@ def fit(panel: Panel, aggregate: str, options: Mapping[str, Any]) -> Pieces | No
     )
 
 
-SWITCHERS = Estimator(prepare, fit, DEFAULTS, CHOICES, AGGREGATES, uses_intensity=True)
+SWITCHERS = Estimator(
+    prepare,
+    fit,
+    DEFAULTS,
+    CHOICES,
+    AGGREGATES,
+    uses_intensity=True,
+    title="Switchers (de Chaisemartin and D’Haultfœuille)",
+    assumes="Areas that change would have moved like those with the same treatment before that have not changed yet.",
+)

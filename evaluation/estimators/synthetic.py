@@ -378,4 +378,12 @@ def _warnings(options: Mapping[str, Any]) -> tuple[str, ...]:
     return ()
 
 
-SYNTHETIC = Estimator(prepare, fit, DEFAULTS, CHOICES, ("overall", "cells", "event_time", "cohort", "calendar"))
+SYNTHETIC = Estimator(
+    prepare,
+    fit,
+    DEFAULTS,
+    CHOICES,
+    ("overall", "cells", "event_time", "cohort", "calendar"),
+    title="Synthetic difference-in-differences",
+    assumes="A weighted mix of the others that moved alike before would have gone on moving alike.",
+)

@@ -278,4 +278,13 @@ def fit(panel: Panel, aggregate: str, options: Mapping[str, Any]) -> Pieces | No
     return pieces(panel, found, aggregate, notices)
 
 
-TRIPLE_DIFFERENCE = Estimator(prepare, fit, DEFAULTS, CHOICES, AGGREGATES, uses_eligible=True)
+TRIPLE_DIFFERENCE = Estimator(
+    prepare,
+    fit,
+    DEFAULTS,
+    CHOICES,
+    AGGREGATES,
+    uses_eligible=True,
+    title="Triple difference",
+    assumes="Without the reform, the gap between those who can benefit and those who cannot would have moved alike everywhere.",
+)

@@ -80,4 +80,12 @@ def _share(mask: np.ndarray) -> np.ndarray:
     return np.divide(mask, count, out=np.zeros(mask.shape), where=count > 0)
 
 
-TWO_BY_TWO = Estimator(prepare, fit, {"cohort": None}, {}, ("overall",))
+TWO_BY_TWO = Estimator(
+    prepare,
+    fit,
+    {"cohort": None},
+    {},
+    ("overall",),
+    title="Two by two",
+    assumes="Without the reform, the one group that starts would have moved like those that never start.",
+)

@@ -77,4 +77,12 @@ def _with_before(panel: Panel, found: Imputed, reference: int | None) -> Imputed
     )
 
 
-TWO_STAGE = Estimator(prepare, fit, DEFAULTS, {}, AGGREGATES)
+TWO_STAGE = Estimator(
+    prepare,
+    fit,
+    DEFAULTS,
+    {},
+    AGGREGATES,
+    title="Two-stage (Gardner)",
+    assumes="Without the reform, all areas would have moved alike in every period, before the start too.",
+)

@@ -135,4 +135,12 @@ def _warnings(panel: Panel, aggregate: str, on_cells: np.ndarray) -> tuple[str, 
     )
 
 
-TWO_WAY = Estimator(prepare, fit, {"reference": -1}, {}, ("overall", "event_time"))
+TWO_WAY = Estimator(
+    prepare,
+    fit,
+    {"reference": -1},
+    {},
+    ("overall", "event_time"),
+    title="Two-way fixed effects",
+    assumes="As group-time, and the effect is the same everywhere and at all times. Where it is not, this number can mislead.",
+)

@@ -16,7 +16,8 @@ import pilots
 from pilots.access import LOCAL_ADMINISTRATOR
 from pilots.accounts import add_development_accounts
 from pilots.commands.shared import Session, task_command
-from pilots.demonstration import build_demonstration, is_demonstration
+from pilots.demonstration import is_demonstration
+from pilots.demonstration.build import build_demonstration
 from pilots.errors import UserError
 from pilots.storage import Store
 from pilots.storage.store import DATABASE_VARIABLE, DEFAULT_URL

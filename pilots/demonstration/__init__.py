@@ -1,18 +1,11 @@
-"""The demonstration: a synthetic programme with known true effects, and a store that is filled with it through the real tasks."""
+"""The demonstration: a synthetic programme with known true effects.
 
-from pilots.demonstration.build import RELEASE, build_demonstration, demonstration_plans
+`build` fills a store with it through the real tasks. It is not imported here: `runs` asks this package for the true effects,
+and the build calls `runs`.
+"""
+
 from pilots.demonstration.examples import example_files
 from pilots.demonstration.known import is_demonstration, true_effects
 from pilots.demonstration.synthetic import DEFAULT_SEED, Programme, programme
 
-__all__ = [
-    "DEFAULT_SEED",
-    "RELEASE",
-    "Programme",
-    "build_demonstration",
-    "demonstration_plans",
-    "example_files",
-    "is_demonstration",
-    "programme",
-    "true_effects",
-]
+__all__ = ["DEFAULT_SEED", "Programme", "example_files", "is_demonstration", "programme", "true_effects"]

@@ -55,8 +55,6 @@ def _engine(url: URL) -> Engine:
         raise StoreError(
             f"The platform keeps its store in SQLite or PostgreSQL, not in {url.get_backend_name()}. Give another URL."
         )
-    if url.database and url.database != ":memory:":
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(url, json_serializer=stored_json)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
@@ -91,6 +89,8 @@ class Store:
                 "or postgresql+psycopg://user@host/database."
             ) from error
         try:
+            if parsed.get_backend_name() == "sqlite" and parsed.database not in (None, "", ":memory:"):
+                Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
             store._migrate()
         except (DatabaseError, OSError) as error:
             raise StoreError(

@@ -12,7 +12,8 @@ import pytest
 from evaluation import Cells, Panel, Result
 from pilots.access import LOCAL_ADMINISTRATOR
 from pilots.catalogue import outcome
-from pilots.demonstration import Programme, build_demonstration, demonstration_plans, programme
+from pilots.demonstration import Programme, programme
+from pilots.demonstration.build import build_demonstration, demonstration_plans
 from pilots.demonstration.design import places, terms
 from pilots.panels import starts
 from pilots.plans import Plan

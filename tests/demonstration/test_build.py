@@ -11,14 +11,12 @@ from pilots import accounts, register, releases, returns, runs
 from pilots.access import EVALUATOR, LEAD, LOCAL_ADMINISTRATOR, Actor, NotAllowed
 from pilots.demonstration import (
     DEFAULT_SEED,
-    RELEASE,
     Programme,
-    build_demonstration,
-    demonstration_plans,
     example_files,
     is_demonstration,
     true_effects,
 )
+from pilots.demonstration.build import RELEASE, build_demonstration, demonstration_plans
 from pilots.demonstration.design import LAST, NORTH_EAST
 from pilots.demonstration.known import SETTING
 from pilots.errors import UserError

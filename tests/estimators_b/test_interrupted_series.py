@@ -162,3 +162,13 @@ def test_unbiased_where_the_trend_would_have_gone_on() -> None:
         frame = pd.DataFrame({"unit": 1, "period": time, "first": 14, "y": y})
         found.append(fitted(Panel.from_frame(frame, "unit", "period", "first", "y")).estimates[0])
     assert abs(np.mean(found) - (1 + 0.1 * 4.5)) < 2 * np.std(found, ddof=1) / np.sqrt(500)
+
+
+def test_no_cluster_changes_an_error_that_is_the_series_own(table: Callable[..., Panel]) -> None:
+    series = [0.0, 1.2, 1.9, 3.1, 6.0, 9.2, 9.8, 14.1]
+    panel = table({"a": (5, series), "b": (5, series[::-1]), "c": (0, series)})
+    result = fitted(panel, lags=0)
+    by_unit = result.inference(cluster=panel.unit)
+    assert by_unit.std_error == pytest.approx(error(result), rel=1e-12)
+    assert by_unit.df.tolist() == [8 - 4]
+    assert "clustering" in by_unit.warnings[0]

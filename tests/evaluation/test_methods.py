@@ -45,3 +45,8 @@ def test_an_estimators_section_is_complete(name: str) -> None:
 
 def test_a_missing_heading_would_be_found() -> None:
     assert section("an_estimator_of_tomorrow") is None
+
+
+@pytest.mark.parametrize("name", list(ESTIMATORS))
+def test_readers_are_told_its_name_and_what_it_assumes(name: str) -> None:
+    assert ESTIMATORS[name].title and ESTIMATORS[name].assumes.endswith(".")

@@ -23,6 +23,7 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The URL of an empty store, which the command line works on."""
     url = f"sqlite:///{tmp_path / 'own.sqlite'}"
     monkeypatch.setenv("PILOTS_DATABASE_URL", url)
+    monkeypatch.setenv("COLUMNS", "120")  # one width of tables, wherever the tests run
     return url
 
 

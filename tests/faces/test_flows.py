@@ -22,6 +22,7 @@ Speak = Callable[..., Any]
 def run(demonstration_url: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """Run a command on a copy of the demonstration."""
     monkeypatch.setenv("PILOTS_DATABASE_URL", demonstration_url)
+    monkeypatch.setenv("COLUMNS", "120")  # one width of tables, wherever the tests run
     return lambda *typed: CliRunner().invoke(pilots, list(typed), catch_exceptions=False)
 
 

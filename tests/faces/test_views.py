@@ -34,7 +34,7 @@ def question() -> dict[str, Any]:
         "unit_label": "percentage points",
         "period_word": "term",
         "level": 0.95,
-        "headline": {"estimator": "group_time", "cluster": "region", "level": 0.95, **overall},
+        "headline": {"estimator": "group_time", "cluster": "region", "level": 0.95, "clusters": 9, **overall},
         "results": [
             result("overall", [overall]),
             result("event_time", [row(0.4, 1.0, event_time=-2), row(0.0, None, event_time=-1), row(-6.1, 2.0, event_time=0)]),
@@ -53,7 +53,13 @@ def question() -> dict[str, Any]:
             "missing_treated_cells": 1,
         },
         "pretrends": [
-            {"cluster": "region", "not_estimable": None, "p_value": 0.2, "reading": "No difference was found."},
+            {
+                "cluster": "region",
+                "not_estimable": None,
+                "p_value": 0.09,
+                "p_value_hotelling": 0.2,
+                "reading": "No difference was found.",
+            },
             {"cluster": "authority", "not_estimable": {"reason": "too few periods", "remedy": ""}},
         ],
         "smallest_detectable_effect": {"value": 5.6, "power": 0.8},
@@ -61,6 +67,28 @@ def question() -> dict[str, Any]:
             {"left_out": "E12000007", **row(-5.0, 2.0)},
             {"left_out": "E12000001", "not_estimable": {"reason": "nobody is left", "remedy": ""}},
         ],
+        "makeup": {
+            "bacon": {
+                "comparisons": [
+                    {"treated": 6, "untreated": None, "type": "Treated vs Untreated", "estimate": -6.0, "weight": 0.75},
+                    {"treated": 8, "untreated": 6, "type": "Later vs Earlier Treated", "estimate": 2.0, "weight": 0.25},
+                ],
+                "not_estimable": None,
+            },
+            "two_way_weights": {
+                "by_event_time": [
+                    {"event_time": 0, "positive": 0.9, "negative": 0.0},
+                    {"event_time": 1, "positive": 0.2, "negative": -0.1},
+                ],
+                "not_estimable": None,
+            },
+            "carriers": {
+                "cells": 40,
+                "half": 9,
+                "largest": [{"authority": "E06000001", "period": "2023/24 spring", "treated": True, "weight": 0.031}],
+                "not_estimable": None,
+            },
+        },
         "truth": {"overall": -5.0, "by_event_time": {"-2": 0.0, "-1": 0.0, "0": -5.0}, "by_region": {"E12000007": -4.0}},
     }
 
@@ -180,3 +208,32 @@ def test_a_stage_that_follows_is_no_stop() -> None:
     assert list(shown.table["End"]) == ["2024-08-31", "goes on", "2024-12-31"]
     crosses = [data for data in shown.spec["datasets"].values() if len(data) == 1]
     assert [one["authority"] for data in crosses for one in data] == ["Barnet"]
+
+
+def test_the_two_way_number_is_taken_apart_with_weights_below_zero_in_plain_sight(question: dict[str, Any]) -> None:
+    weights, bacon = views.weights_picture(question), views.bacon_picture(question)
+    assert weights is not None and bacon is not None
+    assert weights.table.iloc[1].tolist() == ["1", "+0.200", "\u22120.100"]
+    assert "those below zero: \u22120.10 in all" in weights.alt
+    assert bacon.table["Compared with"].tolist() == ["never", "6"]
+    assert "With those that have started already: 25% of the weight" in bacon.alt
+    assert views.makeup_words(question) == ["Half of all weight in the headline lies on 9 of 40 cells."]
+    assert views.carriers_table(question).iloc[0].tolist() == ["Hartlepool", "2023/24 spring", "yes", "+0.0310"]
+
+
+def test_what_cannot_be_taken_apart_says_why(question: dict[str, Any]) -> None:
+    refusal = {"not_estimable": {"reason": "19 cells are missing", "remedy": ""}}
+    question["makeup"] |= {"bacon": refusal, "two_way_weights": refusal, "carriers": refusal}
+    assert views.weights_picture(question) is None and views.bacon_picture(question) is None
+    assert views.makeup_words(question)[0] == "The comparisons of the two-way number cannot be shown: 19 cells are missing."
+    assert views.carriers_table(question).empty
+
+
+def test_estimators_stand_on_one_axis_with_what_each_assumes(question: dict[str, Any]) -> None:
+    assert views.estimators_picture(question) is None, "one estimator alone is no comparison"
+    question["results"].append(result("overall", [row(-4.0, 2.0)], estimator="two_way_fixed_effects"))
+    picture = views.estimators_picture(question)
+    assert picture is not None
+    assert len(picture.table) == 2
+    assumed = views.assumptions_table(question)
+    assert assumed["Estimator"].tolist() == ["Group-time (Callaway and Sant\u2019Anna)", "Two-way fixed effects"]

@@ -24,7 +24,7 @@ FORBIDDEN = {
     },
     "data_contracts": {"evaluation", "pilots", "pages", "app", "sqlalchemy", "alembic", "streamlit", "time", "random"},
 }
-# The workbook's own process sets its limits and hands bytes over: it is the one place below the programme that touches the system.
+# The workbook's own process sets its limits and hands bytes over: the one place below the programme that touches the system.
 MAY_TOUCH_SYSTEM = {"data_contracts.reading.worker", "data_contracts.reading.workbook"}
 
 

@@ -215,3 +215,9 @@ def test_several_threads_open_a_new_store_at_once(any_url: str) -> None:
     for thread in threads:
         thread.join()
     assert found == [1] * 4
+
+
+def test_a_file_where_the_folder_should_be_is_said(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("not a folder", encoding="utf-8")
+    with pytest.raises(StoreError, match="cannot be opened"):
+        Store.open(f"sqlite:///{tmp_path / 'taken' / 'store.sqlite'}")
