@@ -29,10 +29,16 @@ def _refused(reason: str, remedy: str = "") -> dict[str, Any]:
 
 
 def _bacon(panel: Panel) -> dict[str, Any]:
-    found = bacon_decomposition(panel)
+    """The comparisons, of the authorities without a gap: the decomposition holds for balanced panels only."""
+    complete = (panel.weights[0] > 0).all(axis=1)
+    if not complete.any():
+        return _refused("no authority has a figure in every period", "Choose a window with fewer gaps.")
+    found = bacon_decomposition(panel.select(complete, reason="has a gap"))
     if isinstance(found, NotEstimable):
         return {"not_estimable": found.to_dict()}
-    return {**found.to_dict(), "by_type": found.by_type().to_dict("records"), "not_estimable": None}
+    kept = {"authorities": int(complete.sum()), "left_out": int((~complete).sum())}
+    comparisons = found.to_dict()["comparisons"]
+    return {**kept, "estimate": found.estimate, "forbidden": found.forbidden, "comparisons": comparisons, "not_estimable": None}
 
 
 def _weights(panel: Panel) -> dict[str, Any]:

@@ -205,7 +205,9 @@ def estimators_picture(question: Question) -> Picture | None:
     marks = []
     for result in question["results"]:
         if result["aggregate"] == "overall" and result["cluster"] == wanted and result["rows"]:
-            marks.append(_mark(result["rows"][0], estimator_words(result), len(marks)))
+            short = ESTIMATOR_WORDS[result["estimator"]].split(" (")[0]
+            again = sum(mark.label.startswith(short) for mark in marks)
+            marks.append(_mark(result["rows"][0], f"{short} ({again + 1})" if again else short, len(marks)))
     if len(marks) < 2:
         return None
     truth = truth_of(question).get("overall")
@@ -247,9 +249,10 @@ def bacon_picture(question: Question) -> Picture | None:
     rows["kind"] = rows["type"].map(BACON_WORDS)
     rows["untreated"] = ["never" if one["untreated"] is None else str(one["untreated"]) for one in found["comparisons"]]
     rows["treated"] = rows["treated"].astype(str)
+    whole = "" if not found["left_out"] else f" ({found['authorities']} authorities without a gap)"
     return comparisons(
         rows[["kind", "treated", "untreated", "estimate", "weight"]],
-        title="Which comparisons make the two-way number",
+        title=f"Which comparisons make the two-way number{whole}",
         unit=question["unit_label"],
     )
 

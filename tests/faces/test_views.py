@@ -69,6 +69,8 @@ def question() -> dict[str, Any]:
         ],
         "makeup": {
             "bacon": {
+                "authorities": 140,
+                "left_out": 11,
                 "comparisons": [
                     {"treated": 6, "untreated": None, "type": "Treated vs Untreated", "estimate": -6.0, "weight": 0.75},
                     {"treated": 8, "untreated": 6, "type": "Later vs Earlier Treated", "estimate": 2.0, "weight": 0.25},
@@ -215,6 +217,7 @@ def test_the_two_way_number_is_taken_apart_with_weights_below_zero_in_plain_sigh
     assert weights is not None and bacon is not None
     assert weights.table.iloc[1].tolist() == ["1", "+0.200", "\u22120.100"]
     assert "those below zero: \u22120.10 in all" in weights.alt
+    assert bacon.title == "Which comparisons make the two-way number (140 authorities without a gap)"
     assert bacon.table["Compared with"].tolist() == ["never", "6"]
     assert "With those that have started already: 25% of the weight" in bacon.alt
     assert views.makeup_words(question) == ["Half of all weight in the headline lies on 9 of 40 cells."]
@@ -222,10 +225,10 @@ def test_the_two_way_number_is_taken_apart_with_weights_below_zero_in_plain_sigh
 
 
 def test_what_cannot_be_taken_apart_says_why(question: dict[str, Any]) -> None:
-    refusal = {"not_estimable": {"reason": "19 cells are missing", "remedy": ""}}
+    refusal = {"not_estimable": {"reason": "nobody is complete", "remedy": ""}}
     question["makeup"] |= {"bacon": refusal, "two_way_weights": refusal, "carriers": refusal}
     assert views.weights_picture(question) is None and views.bacon_picture(question) is None
-    assert views.makeup_words(question)[0] == "The comparisons of the two-way number cannot be shown: 19 cells are missing."
+    assert views.makeup_words(question)[0] == "The comparisons of the two-way number cannot be shown: nobody is complete."
     assert views.carriers_table(question).empty
 
 

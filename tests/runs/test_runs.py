@@ -238,3 +238,13 @@ def test_no_city_of_london_and_no_isles_of_scilly(run: runs.Run) -> None:
 def test_the_vintage_is_found_by_the_edition_of_its_file(run: runs.Run, own_store: Store) -> None:
     (vintage,) = published.vintages(own_store, LOCAL_ADMINISTRATOR)
     assert vintage["edition"] == "2025"
+
+
+def test_the_makeup_adds_up(run: runs.Run) -> None:
+    made = answer(run)["makeup"]
+    assert sum(one["weight"] for one in made["bacon"]["comparisons"]) == pytest.approx(1)
+    two_way = next(one for one in answer(run)["results"] if one["estimator"] == "two_way_fixed_effects")
+    assert made["bacon"]["estimate"] == pytest.approx(two_way["rows"][0]["estimate"], rel=1e-9), "no authority has a gap here"
+    assert sum(one["positive"] + one["negative"] for one in made["two_way_weights"]["by_event_time"]) == pytest.approx(1)
+    assert 0 < made["carriers"]["half"] < made["carriers"]["cells"]
+    assert {one["period"] for one in made["carriers"]["largest"]} == {"2023", "2024"}
