@@ -125,6 +125,9 @@ class Panel:
         cluster: str | Sequence[str] | None = None,
         region: str | None = None,
         periods: Sequence[Any] | None = None,
+        extras: Any = None,
+        covariates: Sequence[str] = (),
+        intensity: str | None = None,
     ) -> Panel:
         """Build a panel from cells.
 
@@ -137,6 +140,9 @@ class Panel:
             cluster: columns of `treatment` to cluster by; the first is the default (else the unit itself).
             region: column of `treatment` that is the region; default the cluster called "region".
             periods: the order of periods; default sorted.
+            extras: frame with one row a unit and period, for covariates and intensity; needed where these are named.
+            covariates: numeric columns of `extras`, those of the whole cell (the mean of its rows, say).
+            intensity: numeric column of `extras`: the reform's intensity, 0 without it.
 
         Raises:
             PanelError: anything that cannot be used, with what, where and what to do.
@@ -150,7 +156,15 @@ class Panel:
         rows, order, notices = checks.order_periods(cells.frame, cells.period, periods)
         who = who[who.index.isin(rows[cells.unit])]
         kept = Cells(rows, cells.unit, cells.period, cells.values, cells.weight, cells.strata)
-        return _assemble(kept, who, outcome, first_treated, weight, named, region, order, notices)
+        panel = _assemble(kept, who, outcome, first_treated, weight, named, region, order, notices)
+        if extras is None:
+            return panel
+        named_extras = [*covariates, *([intensity] if intensity else [])]
+        beside = _rows(extras, [cells.unit, cells.period, *named_extras])
+        checks.check_numeric(beside, named_extras)
+        checks.check_duplicates(beside, cells.unit, cells.period)
+        beside = beside[beside[cells.unit].isin(panel.units) & beside[cells.period].isin(panel.periods)]
+        return _with_extras(panel, beside, tuple(covariates), intensity, None)
 
     @property
     def treated(self) -> np.ndarray:

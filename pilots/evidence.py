@@ -12,6 +12,7 @@ import pandas as pd
 from evaluation import (
     ESTIMATORS,
     NotEstimable,
+    Panel,
     PanelError,
     Result,
     estimate,
@@ -58,7 +59,9 @@ def evidence(
         say(0.7 * number / len(plan.estimators), f"{about.label}: {choice.name.replace('_', ' ')}")
         for aggregate in AGGREGATES:
             if aggregate in ESTIMATORS[choice.name].aggregates:
-                results[number, aggregate] = estimate(asked.panel, choice.name, aggregate=aggregate, **choice.options)
+                results[number, aggregate] = estimate(
+                    panel_for(asked, choice), choice.name, aggregate=aggregate, **choice.options
+                )
     at = next(number for number, choice in enumerate(plan.estimators) if choice.name == plan.headline.estimator)
     overall = results[at, "overall"]
     cluster = headline_cluster(plan, overall)
@@ -89,6 +92,11 @@ def evidence(
     document["reading"] = reading(document)
     say(1.0, about.label)
     return document
+
+
+def panel_for(asked: Question, choice: EstimatorChoice) -> Panel:
+    """The panel that an estimator sees: with what comes after a stop only where it can take a reform that goes on and off."""
+    return asked.path if ESTIMATORS[choice.name].uses_intensity else asked.panel
 
 
 def _number(value: Any) -> float | None:
@@ -217,7 +225,7 @@ def _leave_out(
 ) -> list[dict[str, Any]]:
     if isinstance(overall, NotEstimable):
         return []
-    found = leave_one_out(asked.panel, choice.name, by="region", cluster=cluster, level=plan.level, **choice.options)
+    found = leave_one_out(panel_for(asked, choice), choice.name, by="region", cluster=cluster, level=plan.level, **choice.options)
     numbers = ("estimate", "std_error", "lower", "upper", "p_value")
     return [{**row, **{name: _number(row[name]) for name in numbers if name in row}} for row in found]
 

@@ -11,6 +11,7 @@ from data_contracts import contracts, load_contract
 from evaluation import Cells, Panel
 from pilots import releases
 from pilots.catalogue import Outcome, publications
+from pilots.catalogue import outcome as outcome_named
 from pilots.errors import UserError
 from pilots.periods import containing, first_full, ordered, parse
 from pilots.places import authorities, names, partnerships, resolve
@@ -43,7 +44,8 @@ class Question:
     """One outcome of a plan, ready to be estimated.
 
     Attributes:
-        panel: who is observed and treated when.
+        panel: who is observed and treated when; what comes after a stop is left out.
+        path: the same with what comes after a stop and with the reform's intensity, for estimators of reforms that go on and off.
         treated: codes of the authorities with the reform within the window.
         gaps: authority and period of treated cells without a figure, with the symbol where one stands.
         stopped: authority and first period without the reform, for those that stopped within the window.
@@ -52,6 +54,7 @@ class Question:
     """
 
     panel: Panel
+    path: Panel
     treated: tuple[str, ...]
     gaps: tuple[tuple[str, str, str], ...] = ()
     stopped: tuple[tuple[str, str], ...] = ()
@@ -194,20 +197,11 @@ def question(store: Store, release: Release, plan: Plan, outcome: Outcome, spell
     first, stop = starts(spells, plan, outcome.frequency)
     units = _units(rows, plan, first)
     rows = rows[rows["authority"].isin(units["authority"])]
+    extras = _extras(store, release, plan, units, spells, outcome.frequency)
+    path = _panel(rows, units, outcome, plan, extras, "intensity")
     rows, stopped = _without_stopped(rows, stop, plan.last)
-    present = [period for period in plan.periods if period in set(rows["period"])]
-    values = [NUMERATOR, DENOMINATOR] if outcome.denominator else [NUMERATOR]
-    cells = Cells.from_rows(rows, unit="authority", period="period", values=values)
-    panel = Panel.from_cells(
-        cells,
-        treatment=units,
-        outcome={outcome.id: (NUMERATOR, DENOMINATOR if outcome.denominator else None, outcome.scale)},
-        first_treated="first_treated",
-        weight="denominator" if plan.weights == "denominator" and outcome.denominator else None,
-        cluster=("region",),
-        region="region",
-        periods=present,
-    )
+    panel = _panel(rows, units, outcome, plan, extras, None)
+    present = panel.periods
     treated = tuple(unit for unit, is_treated in zip(panel.units, panel.treated, strict=True) if is_treated)
     notices = [*source.notices, *panel.notices]
     lost = [period for period in plan.periods if period not in present]
@@ -217,14 +211,62 @@ def question(store: Store, release: Release, plan: Plan, outcome: Outcome, spell
     if absent:
         notices.append(f"There are no figures at all for {', '.join(names().get(code, code) for code in absent)}.")
     gaps = _gaps(panel, source.symbols, stopped)
-    return Question(panel, treated, gaps, stopped, tuple(dict.fromkeys(notices)), _digest(rows, units))
+    return Question(panel, path, treated, gaps, stopped, tuple(dict.fromkeys(notices)), _digest(rows, units, extras))
 
 
-def _digest(rows: pd.DataFrame, units: pd.DataFrame) -> str:
-    """SHA-256 of the figures and starts, in a fixed order whatever the order in which they came."""
-    figures_used = rows.astype(object).where(rows.notna(), None).values.tolist()
-    starts_used = units.astype(object).where(units.notna(), None).values.tolist()
-    content = [sorted(map(canonical_json, figures_used)), sorted(map(canonical_json, starts_used))]
+def _panel(
+    rows: pd.DataFrame, units: pd.DataFrame, outcome: Outcome, plan: Plan, extras: pd.DataFrame, intensity: str | None
+) -> Panel:
+    values = [NUMERATOR, DENOMINATOR] if outcome.denominator else [NUMERATOR]
+    there = set(rows["period"])
+    return Panel.from_cells(
+        Cells.from_rows(rows, unit="authority", period="period", values=values),
+        treatment=units,
+        outcome={outcome.id: (NUMERATOR, DENOMINATOR if outcome.denominator else None, outcome.scale)},
+        first_treated="first_treated",
+        weight="denominator" if plan.weights == "denominator" and outcome.denominator else None,
+        cluster=("region",),
+        region="region",
+        periods=[period for period in plan.periods if period in there],
+        extras=extras,
+        covariates=plan.covariates,
+        intensity=intensity,
+    )
+
+
+def _extras(store: Store, release: Release, plan: Plan, units: pd.DataFrame, spells: pd.DataFrame, kind: str) -> pd.DataFrame:
+    """Intensity and covariates, one row an authority and period of the plan's window."""
+    table = units[["authority"]].merge(pd.DataFrame({"period": plan.periods}), how="cross")
+    level = intensities(spells, plan, kind)
+    table["intensity"] = [level.get(key, 0.0) for key in table.itertuples(index=False, name=None)]
+    for name in plan.covariates:
+        about = outcome_named(name)
+        sums = figures(store, release, about).rows.groupby(["authority", "period"]).sum(min_count=1)
+        ratio = about.scale * sums[NUMERATOR] / (sums[DENOMINATOR] if about.denominator else 1.0)
+        ratio = ratio.where(np.isfinite(ratio.astype(float))).rename(name)
+        table = table.merge(ratio.reset_index(), on=["authority", "period"], how="left")
+    return table
+
+
+def intensities(spells: pd.DataFrame, plan: Plan, kind: str) -> dict[tuple[str, str], float]:
+    """Intensity by authority and period, of the periods in which a spell runs; 1, or the register's, as the plan says."""
+    mine = spells[(spells["reform"] == plan.reform) & ~(pd.to_numeric(spells["intensity"], errors="coerce") == 0)]
+    found: dict[tuple[str, str], float] = {}
+    for authority, start, end, level in mine[["authority", "start", "end", "intensity"]].itertuples(index=False, name=None):
+        begun = first_full(start, kind) if plan.start == "first_full_period" else containing(start, kind)
+        until = None if pd.isna(end) else containing(end, kind)
+        for label in plan.periods:
+            period = parse(label)
+            if period < begun or (until is not None and until < period):
+                continue
+            key = (resolve(str(authority), period).authority or str(authority), label)
+            found[key] = max(found.get(key, 0.0), 1.0 if plan.intensity == "on_off" else float(level))
+    return found
+
+
+def _digest(*tables: pd.DataFrame) -> str:
+    """SHA-256 of the figures, starts, intensities and covariates, in a fixed order whatever the order in which they came."""
+    content = [sorted(map(canonical_json, table.astype(object).where(table.notna(), None).values.tolist())) for table in tables]
     return hashlib.sha256(canonical_json(content).encode()).hexdigest()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pandas as pd
 from scipy import sparse
 
 from evaluation.errors import NotEstimable, OptionError, PanelError, check_choice
-from evaluation.estimators.design import AGGREGATES, Estimator, Pieces, unused
+from evaluation.estimators.design import AGGREGATES, Estimator, Pieces, empty_cohorts, unused
 from evaluation.estimators.dose import DOSE
 from evaluation.estimators.extended_two_way import EXTENDED_TWO_WAY
 from evaluation.estimators.group_time import GROUP_TIME
@@ -84,12 +85,22 @@ def estimate(panel: Panel, name: str, *, aggregate: str = "overall", **options: 
         return NotEstimable(ready.reason, ready.remedy, name, aggregate)
     fits: list[Pieces] = []
     for outcome in ready.outcomes:
-        one = estimator.fit(ready.outcome(outcome), aggregate, filled)
+        alone = ready.outcome(outcome)
+        empty, refusal = empty_cohorts(alone)
+        one = refusal or estimator.fit(alone, aggregate, filled)
         if isinstance(one, NotEstimable):
             reason = one.reason if len(ready.outcomes) == 1 else f"{outcome}: {one.reason}"
             return NotEstimable(reason, one.remedy, name, aggregate)
-        fits.append(one)
+        fits.append(replace(one, warnings=(*one.warnings, *_left_empty(alone, empty))))
     return _result(ready, name, aggregate, filled, fits)
+
+
+def _left_empty(panel: Panel, empty: list[Any]) -> tuple[str, ...]:
+    if not empty:
+        return ()
+    cohorts = "cohort is" if len(empty) == 1 else "cohorts are"
+    listed = ", ".join(map(str, empty))
+    return (f"{len(empty)} {cohorts} empty and not in the result: no {panel.unit} that starts in {listed} has a value.",)
 
 
 def _result(panel: Panel, name: str, aggregate: str, options: dict[str, Any], fits: list[Pieces]) -> Result:

@@ -110,6 +110,20 @@ def all_at_once(panel: Panel) -> NotEstimable | None:
     return None
 
 
+def empty_cohorts(panel: Panel) -> tuple[list[Any], NotEstimable | None]:
+    """Starts whose units have no value of a panel's one outcome, and the refusal when that is all of them."""
+    seen = (panel.weights[0] > 0).any(axis=1)
+    starts = np.unique(panel.cohort[panel.treated])
+    empty = [panel.periods[g] for g in starts if not seen[panel.cohort == g].any()]
+    if len(empty) < len(starts):
+        return empty, None
+    refusal = NotEstimable(
+        f"every cohort is empty: no {panel.unit} that adopts has a value of {panel.outcomes[0]!r}",
+        "Check the outcome of the units that adopt, or leave it out.",
+    )
+    return empty, refusal
+
+
 def dots(mask: np.ndarray) -> sparse.csr_matrix:
     """Dense K × N × T weights as a sparse K × (N·T) matrix."""
     return sparse.csr_matrix(mask.reshape(mask.shape[0], -1))

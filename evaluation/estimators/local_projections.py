@@ -128,7 +128,8 @@ def project(panel: Panel, horizon: int, options: Mapping[str, Any]) -> Projectio
     total = weight.sum(axis=0)
     share = np.divide(weight, total, out=np.zeros_like(weight), where=total > 0)
     treated_share = (share * starts).sum(axis=0)
-    centred = np.where(inside, starts - treated_share, 0.0)
+    split = (inside & starts).any(axis=0) & (inside & ~starts).any(axis=0)  # by who is there: shares round, and 1 may fall short
+    centred = np.where(inside & split, starts - treated_share, 0.0)
     if options["reweight"]:
         weight = weight * np.divide(1.0, 1 - treated_share, out=np.zeros_like(total), where=treated_share < 1)
     size = float((weight * centred**2).sum())
@@ -141,7 +142,6 @@ def project(panel: Panel, horizon: int, options: Mapping[str, Any]) -> Projectio
     on_cells = np.zeros((len(panel.units), periods))
     on_cells[:, time + horizon] += carried
     on_cells[:, time - 1] -= carried
-    split = (treated_share > 0) & (treated_share < 1)
     return Projection(
         horizon,
         estimate,

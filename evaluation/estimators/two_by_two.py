@@ -13,6 +13,8 @@ from evaluation.errors import NotEstimable
 from evaluation.estimators.design import Estimator, Pieces, all_at_once, drop_treated_throughout, plural
 from evaluation.panel import NEVER, Panel
 
+ROUNDING = 1e-9  # weight of a period that counts as none
+
 
 def prepare(panel: Panel, options: Mapping[str, Any]) -> Panel | NotEstimable:
     """Keep one cohort and the never treated, or say why that cannot be."""
@@ -52,6 +54,11 @@ def fit(panel: Panel, aggregate: str, options: Mapping[str, Any]) -> Pieces | No
     sides = [both & panel.treated, both & ~panel.treated]
     if not all(side.any() for side in sides):
         return NotEstimable("no treated or no comparison unit is observed before and after", "Widen the window.")
+    shared = seen[sides[0]].any(axis=0) & seen[sides[1]].any(axis=0)
+    if not (shared & after).any() or not (shared & ~after).any():
+        return NotEstimable(
+            "treated and comparison units are not observed in one same period before and one after", "Widen the window."
+        )
     per_cell = _share(post) - _share(pre)
     change = (per_cell * filled).sum(axis=1)
     size = panel.weights[0][np.arange(len(seen)), seen.argmax(axis=1)]
@@ -60,7 +67,14 @@ def fit(panel: Panel, aggregate: str, options: Mapping[str, Any]) -> Pieces | No
         share = np.where(side, size, 0.0) / size[side].sum()
         weight += sign * share
         score += sign * share * (change - share @ change)
+    on_cells = weight[:, None] * per_cell
     lost = int((seen.any(axis=1) & ~both).sum())
+    warnings = [f"{plural(lost, panel.unit)} not observed both before and after: left out."] if lost else []
+    if np.abs(on_cells.sum(axis=0)).max() > ROUNDING:
+        warnings.append(
+            "Cells are missing, so periods weigh differently on the two sides and what is common to a period does not cancel. "
+            "group_time compares period by period."
+        )
     return Pieces(
         labels=pd.DataFrame([{"kind": "overall"}]),
         estimates=np.array([weight @ change]),
@@ -70,8 +84,8 @@ def fit(panel: Panel, aggregate: str, options: Mapping[str, Any]) -> Pieces | No
         compared=sides[1][:, None],
         parameters=0,
         observations=int((seen & both[:, None]).sum()),
-        builder=lambda: sparse.csr_matrix((weight[:, None] * per_cell).reshape(1, -1)),
-        warnings=(f"{plural(lost, panel.unit)} not observed both before and after: left out.",) if lost else (),
+        builder=lambda: sparse.csr_matrix(on_cells.reshape(1, -1)),
+        warnings=tuple(warnings),
     )
 
 

@@ -58,14 +58,16 @@ def fit(panel: Panel, aggregate: str, options: Mapping[str, Any]) -> Pieces | No
     reference = int(options["reference"])
     columns, labels = regressors(panel, aggregate, reference)
     if not labels:
-        return _refusal(aggregate)
+        return _refusal(panel, aggregate)
+    if reference < 0 and all(label["kind"] == "pre" for label in labels):
+        return NotEstimable("no unit that adopts is observed from its start on", "Widen the window, or check the outcome.")
     both, periods = within(np.concatenate([columns, outcome[:, :, None]], axis=2), weights)
     x, y = both[:, :, :-1], both[:, :, -1]
     weighted = x * weights[:, :, None]
     normal = np.einsum("ntk,ntj->kj", weighted, x)
     raw = np.einsum("nt,ntk->k", weights, columns**2)
     if (np.linalg.eigvalsh(normal / np.sqrt(np.outer(raw, raw))).min() if (raw > 0).all() else 0.0) < RANK:
-        return _refusal(aggregate)
+        return _refusal(panel, aggregate)
     inverse = np.linalg.inv(normal)
     estimates = inverse @ np.einsum("ntk,nt->k", weighted, y)
     residual = y - x @ estimates
@@ -110,7 +112,13 @@ def _with_reference(labels: list[dict[str, Any]], reference: int) -> tuple[np.nd
     return np.array(rows), out
 
 
-def _refusal(aggregate: str) -> NotEstimable:
+def _refusal(panel: Panel, aggregate: str) -> NotEstimable:
+    never = (panel.cohort >= NEVER) & (panel.weights[0] > 0).any(axis=1)
+    if aggregate == "event_time" and never.any():
+        return NotEstimable(
+            "the event study is not identified: too few cells are observed to tell event times from unit and period effects",
+            "Widen the window, or add comparison units that are observed before and after the starts.",
+        )
     if aggregate == "event_time":
         return NotEstimable(
             "the event study is not identified: without units that never adopt, event times and periods move together",

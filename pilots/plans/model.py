@@ -18,6 +18,7 @@ from pilots.storage.base import canonical_json
 STARTS = ("first_full_period", "containing_period")
 COMPARISONS = ("all_others", "same_regions", "programme_only")
 WEIGHTS = ("none", "denominator")
+INTENSITIES = ("on_off", "register")
 CLUSTERS = ("region", "authority")
 LARGEST = "largest_error"  # as the headline's cluster: of the plan's clusterings, the one with the largest error
 KEYS = {
@@ -31,7 +32,7 @@ KEYS = {
     "estimators": "a list of estimators",
     "headline": "which estimator and clustering make the headline",
 }
-OPTIONAL = ("start", "comparison", "weights", "clusters", "level", "smallest_effect", "note")
+OPTIONAL = ("start", "covariates", "intensity", "comparison", "weights", "clusters", "level", "smallest_effect", "note")
 
 
 class PlanError(UserError):
@@ -72,6 +73,8 @@ class Plan:
         outcomes: ids of outcomes in the catalogue, all of one kind of period.
         first, last: the first and last period looked at.
         start: the first treated period is the first full one after the start, or the one that contains it.
+        covariates: outcomes of the catalogue, as they stood before the start, that estimators with covariates take into account.
+        intensity: what estimators of a reform that goes on and off see: 1 while it is on, or the register's intensity.
         comparison: who compares.
         weights: `none` (every authority counts the same) or `denominator`.
         estimators: what is estimated, in the plan's order.
@@ -92,6 +95,8 @@ class Plan:
     first: str
     last: str
     start: str
+    covariates: tuple[str, ...]
+    intensity: str
     comparison: Comparison
     weights: str
     estimators: tuple[EstimatorChoice, ...]
@@ -160,6 +165,8 @@ def _plan(document: dict[str, Any], text: str) -> Plan:
         first=str(parse(str(window["first"]))),
         last=str(parse(str(window["last"]))),
         start=_choice("start", document.get("start", STARTS[0]), STARTS),
+        covariates=tuple(outcome(str(one)).id for one in document.get("covariates") or ()),
+        intensity=_choice("intensity", document.get("intensity", INTENSITIES[0]), INTENSITIES),
         comparison=_comparison(document.get("comparison", {})),
         weights=_choice("weights", document.get("weights", "none"), WEIGHTS),
         estimators=choices,
@@ -177,7 +184,7 @@ def _plan(document: dict[str, Any], text: str) -> Plan:
 
 def _check_together(plan: Plan) -> None:
     kind = parse(plan.first).kind
-    for name in plan.outcomes:
+    for name in (*plan.outcomes, *plan.covariates):
         if outcome(name).frequency != kind:
             raise PlanError(
                 f"The outcome “{name}” comes by {outcome(name).frequency}, but the window is in {kind}s. Change one of them."

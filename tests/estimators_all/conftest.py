@@ -18,7 +18,7 @@ class Ask:
     """How one estimator is asked.
 
     Attributes:
-        outcome: the column whose effect it is after: `y` on or off, `z` by intensity, `count` a count.
+        outcome: the column whose effect it is after: `y` on or off, `z` and `s` by intensity.
         starts: first treated periods that units take in turn; 0 is never.
         columns: what its panel needs beside the rest.
         options: its options.
@@ -43,7 +43,7 @@ ASKS: dict[str, Ask] = {
     "local_projections": Ask(),
     "rollout": Ask(weights=False),
     "stacked": Ask(),
-    "switchers": Ask(outcome="z", columns={"intensity": "path"}),
+    "switchers": Ask(outcome="s", columns={"intensity": "path"}),
     "synthetic": Ask(weights=False),
     "triple_difference": Ask(columns={"eligible": "eligible"}),
     "two_by_two": Ask(starts=ONE_COHORT),
@@ -61,7 +61,7 @@ def asks() -> dict[str, Ask]:
 def draw() -> Callable[..., pd.DataFrame]:
     """A panel in long form: pairs of units of an authority, levels, periods (a line or any), noise, an effect of 2.
 
-    The effect of `z` is 2 × intensity (`dose`), of `y` 2 while on, and `count` is multiplied by e^0.4. `path` is a dose that stops.
+    Effects: of `y` 2 while on, of `z` 2 × `dose`, of `s` 2 × `path` (a dose that stops); `count` is multiplied by e^0.4.
     """
 
     def make(
@@ -98,6 +98,7 @@ def draw() -> Callable[..., pd.DataFrame]:
                 "size": size.astype(float),
                 "y": shift + 2.0 * on,
                 "z": shift + 2.0 * dose,
+                "s": shift + 2.0 * path,
                 "count": rng.poisson(size / 10 * np.exp(level / 6 + common / 4 + 0.4 * on)).astype(float),
             }
         )

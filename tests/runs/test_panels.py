@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from pilots.panels import _without_stopped, starts
+from pilots.panels import _without_stopped, intensities, starts
 from pilots.plans import Plan, load_plan, named_plan
 
 HARTLEPOOL, STOCKTON = "E06000001", "E06000004"
@@ -73,3 +73,23 @@ def test_what_comes_after_a_stop_is_left_out() -> None:
     kept, stopped = _without_stopped(rows, {STOCKTON: "2024/25 spring"}, periods[-1])
     assert len(kept) == 8 and stopped == ()
     assert np.isfinite(kept["numerator"]).all()
+
+
+def test_intensity_follows_the_spells_on_and_off() -> None:
+    table = spells(
+        (HARTLEPOOL, "2024-01-01", "2024-08-31", 2, 0.4),
+        (HARTLEPOOL, "2024-09-01", None, 3, 0.9),
+        (STOCKTON, "2024-01-01", "2024-04-30", 2, 0.5),
+    )
+    document = yaml.safe_load(plan().text) | {"outcomes": ["termly_requests_refused"], "smallest_effect": {}}
+    document["window"] = {"first": "2023/24 autumn", "last": "2024/25 autumn"}
+    on_off = load_plan(yaml.safe_dump(document))
+    assert intensities(table, on_off, "term") == {
+        (HARTLEPOOL, "2023/24 spring"): 1.0,
+        (HARTLEPOOL, "2023/24 summer"): 1.0,
+        (HARTLEPOOL, "2024/25 autumn"): 1.0,
+        (STOCKTON, "2023/24 spring"): 1.0,
+        (STOCKTON, "2023/24 summer"): 1.0,
+    }
+    graded = intensities(table, load_plan(yaml.safe_dump(document | {"intensity": "register"})), "term")
+    assert graded[HARTLEPOOL, "2023/24 spring"] == 0.4 and graded[HARTLEPOOL, "2024/25 autumn"] == 0.9

@@ -248,3 +248,24 @@ def test_the_makeup_adds_up(run: runs.Run) -> None:
     assert sum(one["positive"] + one["negative"] for one in made["two_way_weights"]["by_event_time"]) == pytest.approx(1)
     assert 0 < made["carriers"]["half"] < made["carriers"]["cells"]
     assert {one["period"] for one in made["carriers"]["largest"]} == {"2023", "2024"}
+
+
+def test_covariates_are_outcomes_of_the_catalogue_and_who_uses_none_says_so(run: runs.Run, own_store: Store) -> None:
+    asked = plan(
+        outcomes=["timeliness_20_weeks"],
+        smallest_effect={},
+        covariates=["timeliness_20_weeks_excluding_exceptions"],
+        estimators=[{"name": "group_time", "options": {"base": "universal", "method": "regression"}}, {"name": "imputation"}],
+    )
+    found = answer(runs.evaluate(own_store, RESEARCHER_ACTOR, asked))
+    assert found["headline"]["estimate"] != answer(run)["headline"]["estimate"]
+    said = {one["estimator"]: " ".join(one["warnings"]) for one in found["results"] if one["aggregate"] == "overall"}
+    assert "covariate" in said["imputation"] and "covariate" not in said["group_time"]
+
+
+def test_what_needs_data_that_no_collection_has_says_so(run: runs.Run, own_store: Store) -> None:
+    asked = plan(estimators=[{"name": "group_time"}, {"name": "triple_difference"}, {"name": "dose"}])
+    found = answer(runs.evaluate(own_store, RESEARCHER_ACTOR, asked))
+    refused = {one["estimator"]: one["not_estimable"] for one in found["results"] if one["aggregate"] == "overall"}
+    assert refused["group_time"] is None
+    assert refused["triple_difference"]["reason"] and refused["dose"]["reason"]
