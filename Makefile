@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PORT ?= 8501
 
-.PHONY: app test test-slow test-all lint format lock clean
+.PHONY: app test test-slow test-all lint format lock benchmark clean
 
 app: $(READY)
 	$(BIN)/pilots serve --demonstration --port $(PORT)
@@ -17,6 +17,10 @@ test-slow: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
 
 test-all: test test-slow
+
+# Peers beyond linearmodels and statsmodels are named as missing unless they are installed: see benchmarks/README.md.
+benchmark: $(READY)
+	$(BIN)/python -m benchmarks.panel
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

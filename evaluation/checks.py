@@ -73,7 +73,7 @@ def order_periods(
 
 def one_row_each(rows: pd.DataFrame, unit: str, first_treated: str, attributes: Sequence[str]) -> pd.DataFrame:
     """What must not change within a unit, one row for each, indexed by unit in sorted order."""
-    starts = rows.assign(**{first_treated: rows[first_treated].map(_never_is_none)})
+    starts = rows.assign(**{first_treated: _starts(rows[first_treated])})
     for name, words in [(first_treated, "change cohort"), *[(a, f"change {a}") for a in attributes]]:
         number = starts.groupby(unit, sort=True)[name].nunique(dropna=False)
         if bool((number > 1).any()):
@@ -87,6 +87,14 @@ def one_row_each(rows: pd.DataFrame, unit: str, first_treated: str, attributes: 
             without = starts[unit].tolist()[int(np.flatnonzero(starts[name].isna())[0])]
             raise PanelError(f"Column {name!r} is missing for {unit} {without!r}. Give every unit a {name}.")
     return starts.drop_duplicates(unit).set_index(unit).sort_index()
+
+
+def _starts(column: pd.Series) -> np.ndarray:
+    """The column with None for never; each distinct value is read once, since there are few of them."""
+    codes, labels = pd.factorize(column, use_na_sentinel=False)
+    read = np.empty(len(labels), object)
+    read[:] = [_never_is_none(label) for label in labels]
+    return read[codes]
 
 
 def _never_is_none(value: Any) -> Any:

@@ -58,9 +58,10 @@ class _Row:
 
 def aggregate_effects(found: Effects, panel: Panel, aggregate: str) -> Combined:
     """Combine group-time effects; each aggregate but `cells` and `overall` ends with its own average."""
+    if aggregate == "cells":
+        return _cells(found, panel)
     rows = {
         "overall": _overall,
-        "cells": _cells,
         "event_time": _event_time,
         "cohort": _cohort,
         "calendar": _calendar,
@@ -98,23 +99,16 @@ def _mean(rows: list[_Row], label: dict[str, Any]) -> _Row:
     )
 
 
-def _kind(found: Effects, k: int) -> str:
-    if found.time[k] == found.base[k]:
-        return "reference"
-    return "post" if found.time[k] >= found.group[k] else "pre"
-
-
-def _cells(found: Effects, panel: Panel) -> list[_Row]:
-    rows = []
-    for k in range(len(found.time)):
-        label = {
-            "cohort": panel.periods[found.group[k]],
-            "period": panel.periods[found.time[k]],
-            "event_time": int(found.time[k] - found.group[k]),
-            "kind": _kind(found, k),
-        }
-        rows.append(_Row(label, float(found.estimates[k]), found.scores[:, k], np.eye(1, len(found.time), k)[0]))
-    return rows
+def _cells(found: Effects, panel: Panel) -> Combined:
+    """Every effect as it is: no average, so no row of its own for each."""
+    after, reference = found.time >= found.group, found.time == found.base
+    labels = {
+        "cohort": [panel.periods[g] for g in found.group],
+        "period": [panel.periods[t] for t in found.time],
+        "event_time": (found.time - found.group).astype(int),
+        "kind": np.where(reference, "reference", np.where(after, "post", "pre")),
+    }
+    return Combined(pd.DataFrame(labels), found.estimates, found.scores, np.eye(len(found.time)))
 
 
 def _overall(found: Effects, panel: Panel) -> list[_Row]:

@@ -122,7 +122,11 @@ def fit(panel: Panel, aggregate: str, options: Mapping[str, Any]) -> Pieces | No
     if aggregate != "event_time" or options["pretrends"] == 0:
         return pieces
     before = _pretrends(panel, options["pretrends"])
-    return before if isinstance(before, NotEstimable) else _joined(before, pieces)
+    if isinstance(before, Pieces):
+        return _joined(before, pieces)
+    if options["pretrends"] is None:  # nobody asked for leads: the effects after the start stand without them
+        return add_warning(pieces, f"There is no test of trends before the start: {before.reason}.")
+    return before
 
 
 def _centres(panel: Panel, found: Imputed, options: Mapping[str, Any]) -> tuple[np.ndarray, int]:
@@ -189,8 +193,8 @@ def add_warning(pieces: Pieces, words: str) -> Pieces:
 def _pretrends(panel: Panel, leads: int | None) -> Pieces | NotEstimable:
     """The paper's test (equation 9): leads of treatment in a two-way fit of the untreated cells only."""
     most = DEFAULT_LEADS if leads is None else int(leads)
-    tried = range(most, 0, -1) if leads is None else [most]
-    for count in tried:
+    least = 1 if leads is None else most
+    for count in range(most, least - 1, -1):
         made = _leads(panel, count)
         if made is None:
             continue
@@ -198,7 +202,7 @@ def _pretrends(panel: Panel, leads: int | None) -> Pieces | NotEstimable:
             return made
         return add_warning(made, f"The test of trends before the start has {count} of {most} leads: more are not identified.")
     return NotEstimable(
-        f"{plural(most, 'lead')} before the start cannot be told from unit and period effects",
+        f"{plural(least, 'lead')} before the start cannot be told from unit and period effects",
         "Ask for fewer in pretrends=, or 0 for none, or use a window that begins earlier.",
     )
 
