@@ -110,7 +110,9 @@ def draw() -> Callable[..., pd.DataFrame]:
 @pytest.fixture(scope="session")
 def build() -> Callable[..., Panel]:
     def make(frame: pd.DataFrame, outcome: Any = "y", **named: Any) -> Panel:
-        return Panel.from_frame(frame, "unit", "period", "first", outcome, **{"cluster": ["unit", "region"], **named})
+        return Panel.from_frame(
+            frame, "unit", "period", "first", outcome, **{"cluster": ["unit", "authority", "region"], **named}
+        )
 
     return make
 
