@@ -162,7 +162,7 @@ def test_rollout_is_on_target_where_starts_are_drawn(beta: str) -> None:
     # Each unit has its effects whenever it starts: the truth is the mean over all units, at the cohorts' sizes and periods.
     rng = np.random.default_rng(SEED)
     base = untreated(rng, 1)[0]
-    whole = [effects(np.full(UNITS, g))[:, TIME >= g].mean(axis=0) for g in (5, 7)]
+    whole = [effects(np.full(UNITS, g))[:, g <= TIME].mean(axis=0) for g in (5, 7)]
     truth = float(np.concatenate(whole).mean())
     found, said = [], []
     for _ in range(DRAWS):
