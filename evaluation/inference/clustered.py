@@ -1,130 +1,17 @@
-"""Errors from scores. A method is a function of (result, cluster, options) and a line in `INFERENCES`."""
+"""Cluster-robust errors from scores (CR1), and the errors of R's `did`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
-import pandas as pd
-from scipy import stats
 
-from evaluation.errors import OptionError, PanelError, check_choice
-from evaluation.panel import Panel
+from evaluation.errors import PanelError, check_choice
+from evaluation.inference.base import Inference, Scored
 
 FACTORS = ("CR1", "CR1_all_effects", "none")
 DISTRIBUTIONS = ("t", "normal")
-
-
-class Scored(Protocol):
-    """What a method needs of a `Result`; see there for the shapes."""
-
-    @property
-    def labels(self) -> pd.DataFrame:
-        """Label columns, K rows."""
-
-    @property
-    def estimates(self) -> np.ndarray:
-        """K."""
-
-    @property
-    def scores(self) -> np.ndarray:
-        """N × K."""
-
-    @property
-    def own_df(self) -> np.ndarray | None:
-        """K, or None where the errors come from the scores of units."""
-
-    @property
-    def support(self) -> np.ndarray:
-        """N × K: treated units that a row rests on."""
-
-    @property
-    def used(self) -> np.ndarray:
-        """N × K: units that enter a row."""
-
-    @property
-    def compared(self) -> np.ndarray:
-        """N × K: units that a row compares with."""
-
-    @property
-    def parameters(self) -> np.ndarray:
-        """K; counted by a small-sample factor."""
-
-    @property
-    def observations(self) -> np.ndarray:
-        """K."""
-
-    @property
-    def panel(self) -> Panel:
-        """The units, and what they cluster by."""
-
-
-@dataclass(frozen=True, eq=False)
-class Inference:
-    """Errors of K effects, with how they were had.
-
-    Attributes:
-        name: the method in `INFERENCES`.
-        cluster: the column clustered by.
-        clusters: K; clusters that enter each row.
-        treated_clusters: K; clusters with treated units in each row.
-        comparison_clusters: K; clusters with units that each row compares with.
-        factor: name of the small-sample factor.
-        labels: label columns (K rows).
-        estimates: K.
-        covariance: K × K, factor included; NaN where a row's error cannot be had.
-        df: K; degrees of freedom of the t-distribution (inf: normal).
-        warnings: rows without an error and why.
-    """
-
-    name: str
-    cluster: str
-    clusters: np.ndarray
-    treated_clusters: np.ndarray
-    comparison_clusters: np.ndarray
-    factor: str
-    labels: pd.DataFrame
-    estimates: np.ndarray
-    covariance: np.ndarray
-    df: np.ndarray
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def std_error(self) -> np.ndarray:
-        """Standard errors (K), NaN for reference rows and where none can be had."""
-        return np.sqrt(np.diag(self.covariance))
-
-    def frame(self, level: float = 0.95) -> pd.DataFrame:
-        """Label columns, estimate, std_error, statistic, df, p_value, lower, upper for a level between 0 and 1."""
-        if not 0 < level < 1:
-            raise OptionError(f"level must lie between 0 and 1, not {level!r}. Use 0.95 for a 95% interval.")
-        error = self.std_error
-        with np.errstate(invalid="ignore", divide="ignore"):
-            statistic = self.estimates / error
-        half = stats.t.ppf((1 + level) / 2, self.df) * error
-        numbers = {
-            "estimate": self.estimates,
-            "std_error": error,
-            "statistic": statistic,
-            "df": np.where(np.isnan(error), np.nan, self.df),
-            "p_value": 2 * stats.t.sf(np.abs(statistic), self.df),
-            "lower": self.estimates - half,
-            "upper": self.estimates + half,
-        }
-        return pd.concat([self.labels, pd.DataFrame(numbers)], axis=1)
-
-
-def infer(result: Scored, name: str, cluster: str | None, options: Mapping[str, Any]) -> Inference:
-    """Run one method of `INFERENCES`; unknown names and options raise `OptionError`."""
-    check_choice("inference", name, tuple(INFERENCES))
-    method, defaults = INFERENCES[name]
-    for option in options:
-        if option not in defaults:
-            listed = ", ".join(defaults) or "none"
-            raise OptionError(f"Inference {name!r} has no option {option!r}. Its options are: {listed}.")
-    return method(result, cluster, {**defaults, **options})
 
 
 def clustered(result: Scored, cluster: str | None, options: Mapping[str, Any]) -> Inference:
@@ -223,10 +110,3 @@ def _blank(covariance: np.ndarray, rows: np.ndarray) -> np.ndarray:
     out[rows, :] = np.nan
     out[:, rows] = np.nan
     return out
-
-
-Method = Callable[[Scored, "str | None", Mapping[str, Any]], Inference]
-INFERENCES: dict[str, tuple[Method, dict[str, Any]]] = {
-    "clustered": (clustered, {"factor": "CR1", "distribution": "t"}),
-    "influence": (influence, {}),
-}
