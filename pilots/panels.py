@@ -22,6 +22,7 @@ from pilots.storage import Store
 from pilots.storage.base import canonical_json
 
 NUMERATOR, DENOMINATOR = "numerator", "denominator"
+PARTNERSHIP = "partnership"  # the cluster of those that were assigned together; whoever compares stands alone
 
 
 @dataclass(frozen=True)
@@ -225,7 +226,7 @@ def _panel(
         outcome={outcome.id: (NUMERATOR, DENOMINATOR if outcome.denominator else None, outcome.scale)},
         first_treated="first_treated",
         weight="denominator" if plan.weights == "denominator" and outcome.denominator else None,
-        cluster=("region",),
+        cluster=("region", PARTNERSHIP),
         region="region",
         periods=[period for period in plan.periods if period in there],
         extras=extras,
@@ -276,6 +277,8 @@ def _units(rows: pd.DataFrame, plan: Plan, first: dict[str, str]) -> pd.DataFram
     codes = sorted(set(rows["authority"]) & set(place.index))
     table = pd.DataFrame({"authority": codes, "region": [place.at[code, "region"] for code in codes]})
     table["first_treated"] = [first.get(code) for code in codes]
+    together = partnerships().set_index("authority")["partnership"]
+    table[PARTNERSHIP] = [f"Partnership {together[code]}" if code in together.index else code for code in codes]
     table = table[~table["authority"].isin(plan.comparison.leave_out)]
     adopts = table["first_treated"].notna()
     if plan.comparison.authorities == "same_regions":

@@ -19,7 +19,7 @@ STARTS = ("first_full_period", "containing_period")
 COMPARISONS = ("all_others", "same_regions", "programme_only")
 WEIGHTS = ("none", "denominator")
 INTENSITIES = ("on_off", "register")
-CLUSTERS = ("region", "authority")
+CLUSTERS = ("partnership", "region", "authority")
 LARGEST = "largest_error"  # as the headline's cluster: of the plan's clusterings, the one with the largest error
 KEYS = {
     "plan": "a short name, for example ehcp_timeliness",
@@ -32,7 +32,21 @@ KEYS = {
     "estimators": "a list of estimators",
     "headline": "which estimator and clustering make the headline",
 }
-OPTIONAL = ("start", "covariates", "intensity", "comparison", "weights", "clusters", "level", "smallest_effect", "note")
+OPTIONAL = (
+    "start",
+    "covariates",
+    "intensity",
+    "comparison",
+    "weights",
+    "clusters",
+    "inference",
+    "level",
+    "smallest_effect",
+    "margins",
+    "placebo_outcomes",
+    "looks",
+    "note",
+)
 
 
 class PlanError(UserError):
@@ -64,6 +78,22 @@ class Headline:
 
 
 @dataclass(frozen=True)
+class Resampling:
+    """How many draws the resampling methods take, and from which seed."""
+
+    draws: int = 9999
+    seed: int = 20230919
+
+
+@dataclass(frozen=True)
+class Looks:
+    """How often the question is looked at in all, and which look this is; the error is spent over all of them."""
+
+    planned: int
+    look: int
+
+
+@dataclass(frozen=True)
 class Plan:
     """A plan.
 
@@ -80,8 +110,12 @@ class Plan:
         estimators: what is estimated, in the plan's order.
         clusters: clusterings that are reported, the headline's among them.
         headline: what makes the headline.
+        inference: draws and seed of everything that is drawn.
         level: of the intervals, between 0 and 1.
         smallest_effect: smallest effect that matters by outcome; where there is none the catalogue's.
+        margins: for guardrails, the harm that would still be borne, by outcome; where there is none the smallest effect.
+        placebo_outcomes: outcomes that the reform cannot move: an effect on them speaks against the comparison.
+        looks: planned looks and this one; None where there is one look only.
         text: the YAML as written.
         digest: SHA-256 of its content, whatever its layout and comments.
     """
@@ -102,8 +136,12 @@ class Plan:
     estimators: tuple[EstimatorChoice, ...]
     clusters: tuple[str, ...]
     headline: Headline
+    inference: Resampling
     level: float
     smallest_effect: Mapping[str, float]
+    margins: Mapping[str, float]
+    placebo_outcomes: tuple[str, ...]
+    looks: Looks | None
     note: str
     text: str
     digest: str
@@ -116,6 +154,10 @@ class Plan:
     def smallest(self, name: str) -> float | None:
         """The smallest effect that matters for one outcome, or None where nobody has said."""
         return self.smallest_effect.get(name, outcome(name).smallest_effect)
+
+    def margin(self, name: str) -> float | None:
+        """The harm to an outcome that would still be borne, or None where nobody has said."""
+        return self.margins.get(name, self.smallest(name))
 
 
 def load_plan(text: str) -> Plan:
@@ -172,8 +214,12 @@ def _plan(document: dict[str, Any], text: str) -> Plan:
         estimators=choices,
         clusters=clusters,
         headline=headline,
+        inference=_resampling(document.get("inference", {})),
         level=_level(document.get("level", 0.95)),
-        smallest_effect=_smallest(document.get("smallest_effect", {}), outcomes),
+        smallest_effect=_sizes("smallest_effect", document.get("smallest_effect", {}), outcomes),
+        margins=_sizes("margins", document.get("margins", {}), outcomes),
+        placebo_outcomes=tuple(outcome(str(one)).id for one in document.get("placebo_outcomes") or ()),
+        looks=_looks(document.get("looks")),
         note=" ".join(str(document.get("note", "")).split()),
         text=text,
         digest=hashlib.sha256(canonical_json(document).encode()).hexdigest(),
@@ -184,7 +230,7 @@ def _plan(document: dict[str, Any], text: str) -> Plan:
 
 def _check_together(plan: Plan) -> None:
     kind = parse(plan.first).kind
-    for name in (*plan.outcomes, *plan.covariates):
+    for name in (*plan.outcomes, *plan.covariates, *plan.placebo_outcomes):
         if outcome(name).frequency != kind:
             raise PlanError(
                 f"The outcome “{name}” comes by {outcome(name).frequency}, but the window is in {kind}s. Change one of them."
@@ -250,12 +296,37 @@ def _level(value: Any) -> float:
     return float(value)
 
 
-def _smallest(entry: Any, outcomes: tuple[str, ...]) -> dict[str, float]:
+def _sizes(key: str, entry: Any, outcomes: tuple[str, ...]) -> dict[str, float]:
     if not isinstance(entry, dict):
-        raise PlanError("smallest_effect gives a number for an outcome, for example {timeliness_20_weeks: 5}.")
+        raise PlanError(f"{key} gives a number for an outcome, for example {{timeliness_20_weeks: 5}}.")
     for name, value in entry.items():
         if name not in outcomes:
-            raise PlanError(f"smallest_effect names “{name}”, which is no outcome of the plan: {', '.join(outcomes)}.")
+            raise PlanError(f"{key} names “{name}”, which is no outcome of the plan: {', '.join(outcomes)}.")
         if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
-            raise PlanError(f"The smallest effect of {name} cannot be “{value}”. Write a number above 0.")
+            raise PlanError(f"{key} of {name} cannot be “{value}”. Write a number above 0.")
     return {str(name): float(value) for name, value in entry.items()}
+
+
+def _whole(key: str, value: Any, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise PlanError(f"{key} cannot be “{value}”. Write a whole number of {least} or more.")
+    return value
+
+
+def _resampling(entry: Any) -> Resampling:
+    if not isinstance(entry, dict) or set(entry) - {"draws", "seed"}:
+        raise PlanError("inference has the keys draws and seed, and nothing else.")
+    draws = _whole("inference: draws", entry.get("draws", Resampling.draws), 99)
+    return Resampling(draws, _whole("inference: seed", entry.get("seed", Resampling.seed), 0))
+
+
+def _looks(entry: Any) -> Looks | None:
+    if entry is None:
+        return None
+    if not isinstance(entry, dict) or set(entry) != {"planned", "look"}:
+        raise PlanError("looks must have planned and look, and nothing else, for example {planned: 5, look: 2}.")
+    planned = _whole("looks: planned", entry["planned"], 1)
+    look = _whole("looks: look", entry["look"], 1)
+    if look > planned:
+        raise PlanError(f"looks: look {look} comes after the last of the {planned} planned. Plan more looks, in a new version.")
+    return Looks(planned, look)

@@ -21,16 +21,15 @@ from evaluation import (
     smallest_detectable_effect,
 )
 from evaluation.verdict import not_estimable_verdict, verdict
-from pilots.catalogue import Outcome, outcome
+from pilots.catalogue import Outcome
+from pilots.evidence.cautions import warnings_of
 from pilots.makeup import makeup
 from pilots.panels import Question
-from pilots.periods import CALENDAR, TERM, parse
-from pilots.places import names
+from pilots.periods import TERM, parse
 from pilots.plans import LARGEST, EstimatorChoice, Plan
-from pilots.wording import WARNING_TEXTS, listed, reading
+from pilots.wording import reading
 
 Results = dict[tuple[int, str], Result | NotEstimable]
-MOST_NAMED = 6  # more authorities with gaps than these are counted, not named
 AGGREGATES = ("overall", "event_time", "cells", "cohort", "calendar", "region")
 
 
@@ -274,40 +273,3 @@ def _verdict(plan: Plan, about: Outcome, document: Mapping[str, Any]) -> dict[st
             level=plan.level,
         )
     return {"kind": found.kind, "words": found.words}
-
-
-def _mark(symbol: str) -> str:
-    """What stands in the place of a figure, for a reader."""
-    return {"": "", "?": " (not usable)"}.get(symbol, f" (“{symbol}”)")
-
-
-def warnings_of(plan: Plan, about: Outcome, asked: Question, overall: Result | NotEstimable) -> list[dict[str, str]]:
-    """What a reader must know beside the number: kind and text, the gravest first."""
-    panel, made = asked.panel, []
-
-    def add(kind: str, /, **words: Any) -> None:
-        made.append({"kind": kind, "text": WARNING_TEXTS[kind].format(**words)})
-
-    inside = {parse(str(period)) for period in panel.periods}
-    for one in about.breaks:
-        when = parse(one.period)
-        if any(period < when for period in inside) and any(not period < when for period in inside):
-            add("series_break", period=when.label, text=one.text)
-    if about.gameable_twin:
-        twin = outcome(about.gameable_twin)
-        add("gameable", text=about.gameable, twin=twin.label)
-    lacking = sorted({code for code, _, _ in asked.gaps})
-    if len(lacking) > MOST_NAMED:
-        add("missing_authorities", count=len(lacking), treated=len(asked.treated), cells=len(asked.gaps))
-    for code in lacking if len(lacking) <= MOST_NAMED else ():
-        periods = [f"{when}{_mark(symbol)}" for who, when, symbol in asked.gaps if who == code]
-        add("missing_authority", name=names().get(code, code), periods=listed(periods))
-    if asked.stopped:
-        who = listed([f"{names().get(code, code)} (from {period})" for code, period in asked.stopped])
-        add("stopped", count=len(asked.stopped), who=who)
-    if plan.start == "first_full_period":
-        add("partial_period", kind="calendar year" if about.frequency == CALENDAR else about.frequency)
-    made += [{"kind": "notice", "text": text} for text in asked.notices]
-    if isinstance(overall, Result):
-        made += [{"kind": "estimator", "text": text} for text in overall.warnings if text not in asked.notices]
-    return made
