@@ -106,7 +106,7 @@ def ours(panel: Panel, estimator: str, resamples: int, seed: int) -> dict[str, n
     result = estimate(panel, estimator)
     if not isinstance(result, Result):
         raise PanelError(result.reason)
-    found = list(few_clusters_by_outcome(result, GROUP, draws=resamples, seed=seed).values())
+    found = list(few_clusters_by_outcome(result, GROUP, draws=resamples, seed=seed, intervals=False).values())
     made: dict[str, list[float]] = {}
     for k, one in enumerate(found):
         if not hasattr(one, "methods"):

@@ -5,8 +5,11 @@ from evaluation.decomposition import BaconDecomposition, TwoWayWeights, bacon_de
 from evaluation.diagnostics import DetectableEffect, PretrendTest, leave_one_out, pretrend_test, smallest_detectable_effect
 from evaluation.errors import NotEstimable, OptionError, PanelError
 from evaluation.estimators import AGGREGATES, ESTIMATORS, estimate
+from evaluation.few_clusters import FewClusters, few_clusters, few_clusters_by_outcome
 from evaluation.inference import INFERENCES, Inference
 from evaluation.panel import Panel
+from evaluation.rating import Rating, rate
+from evaluation.reading import reading
 from evaluation.result import Result
 from evaluation.verdict import Verdict, not_estimable_verdict, verdict
 
@@ -16,6 +19,7 @@ __all__ = [
     "Cells",
     "DetectableEffect",
     "ESTIMATORS",
+    "FewClusters",
     "INFERENCES",
     "Inference",
     "NotEstimable",
@@ -23,14 +27,19 @@ __all__ = [
     "Panel",
     "PanelError",
     "PretrendTest",
+    "Rating",
     "Result",
     "TwoWayWeights",
     "Verdict",
     "bacon_decomposition",
     "estimate",
+    "few_clusters",
+    "few_clusters_by_outcome",
     "leave_one_out",
     "not_estimable_verdict",
     "pretrend_test",
+    "rate",
+    "reading",
     "smallest_detectable_effect",
     "two_way_weights",
     "verdict",

@@ -22,8 +22,8 @@ class Cells:
     """Sufficient statistics of rows, one line for each unit × period × stratum.
 
     Attributes:
-        frame: columns unit, period, strata, `count` (rows), `n__v` (rows with v), `sum__v`, `cross__a__b` and, with a weight,
-            `weight` (sum), `wsum__v`, `wcross__a__b`; sorted by unit, period, strata.
+        frame: columns unit, period, strata, `count` (rows), `n__v` (rows with v), `sum__v`, `cross__a__b` (where asked for) and,
+            with a weight, `weight` (sum), `wsum__v`, `wcross__a__b`; sorted by unit, period, strata.
         unit: name of the unit column.
         period: name of the period column.
         values: the columns that were summed.
@@ -40,7 +40,14 @@ class Cells:
 
     @classmethod
     def from_rows(
-        cls, frame: Any, unit: str, period: str, values: Sequence[str], weight: str | None = None, strata: Sequence[str] = ()
+        cls,
+        frame: Any,
+        unit: str,
+        period: str,
+        values: Sequence[str],
+        weight: str | None = None,
+        strata: Sequence[str] = (),
+        cross: bool = True,
     ) -> Cells:
         """Scan rows once into cells.
 
@@ -51,6 +58,7 @@ class Cells:
             values: numeric columns to sum; missing values are left out and counted.
             weight: numeric column of row weights, or None.
             strata: columns that split cells further.
+            cross: whether to take cross products; they grow with the square of the number of values, and sums do not need them.
 
         Raises:
             PanelError: a column is missing or not numeric, or unit or period is missing in a row.
@@ -60,8 +68,8 @@ class Cells:
         lazy = nw.from_native(frame).lazy()
         _check_columns(lazy, keys, numeric)
         lazy = lazy.select(*keys, *[_missing_to_null(name) for name in dict.fromkeys(numeric)])
-        products, sums = _statistics(values, weight)
-        cells = lazy.with_columns(*products).group_by(*keys).agg(*sums)
+        products, sums = _statistics(values, weight, cross)
+        cells = (lazy.with_columns(*products) if products else lazy).group_by(*keys).agg(*sums)
         table = nw.to_native(cells.collect("pandas") if _foreign(cells) else cells.collect())
         table = _as_pandas(table)
         if bool(table[[unit, period]].isna().any().any()):
@@ -104,9 +112,9 @@ def _missing_to_null(name: str) -> Any:
     return nw.col(name).cast(nw.Float64).fill_nan(None).alias(name)
 
 
-def _statistics(values: Sequence[str], weight: str | None) -> tuple[list[Any], list[Any]]:
+def _statistics(values: Sequence[str], weight: str | None, cross: bool) -> tuple[list[Any], list[Any]]:
     """Products to make row by row, and sums to take of all: pandas groups by plain sums 100 times faster than by expressions."""
-    pairs = list(combinations_with_replacement(values, 2))
+    pairs = list(combinations_with_replacement(values, 2)) if cross else []
     products = {f"cross__{a}__{b}": nw.col(a) * nw.col(b) for a, b in pairs}
     sums = [nw.len().alias("count")]
     for value in values:

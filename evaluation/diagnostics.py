@@ -74,12 +74,15 @@ class DetectableEffect:
         return dict(self.__dict__)
 
 
-def pretrend_test(result: Result | NotEstimable, cluster: str | None = None) -> PretrendTest | NotEstimable:
+def pretrend_test(
+    result: Result | NotEstimable, cluster: str | None = None, inference: str = "clustered"
+) -> PretrendTest | NotEstimable:
     """Test jointly that the effects before the reform (rows of kind "pre") are zero.
 
     Args:
         result: an `event_time` result of one outcome; a `NotEstimable` is handed back.
         cluster: column to cluster by; default the panel's own.
+        inference: a method of `INFERENCES` that gives a covariance.
 
     Returns:
         The test, or `NotEstimable` where no such row exists, the clusters are too few or the covariance is singular.
@@ -92,7 +95,7 @@ def pretrend_test(result: Result | NotEstimable, cluster: str | None = None) -> 
     _check_one_outcome(result, "pretrend_test")
     if result.aggregate != "event_time":
         raise OptionError(f"pretrend_test needs aggregate='event_time', not {result.aggregate!r}. Estimate it so.")
-    found = result.inference("clustered", cluster=cluster)
+    found = result.inference(inference, cluster=cluster)
     before = _before(result)
     if not len(before):
         return NotEstimable(

@@ -1,23 +1,25 @@
 """The p-value and interval that stand as the headline when few areas were assigned: which methods, and which of them decides.
 
-The number of treated assignment units G₁ picks the methods; each is in METHODS.md with its own reference. Where the deciding
-methods fall on both sides of the level, the largest p-value is the headline: no result is called clear that one of them doubts.
+The number of treated assignment units G₁ picks the methods; each is in METHODS.md with its own reference, and so are the
+simulations that the choice rests on. With two to four treated units two methods decide, and where they fall on both sides of the
+level the larger p-value is the headline: no result is called clear that one of them doubts. From five on randomisation alone
+decides, whose false alarms are nominal on real series; that another method falls on the other side is said.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from evaluation.errors import NotEstimable, OptionError, PanelError
-from evaluation.estimators import estimate
 from evaluation.inference import Inference
 from evaluation.panel import Panel
 from evaluation.result import Result
 
+HOLDS = ("randomisation", "wild", "wild_subcluster", "cr2", "conley_taber", "ferman_pinto")  # hold for few treated units
 FRAGILE = 4  # up to so many treated assignment units a result is called fragile
 LABELS = {
     "randomisation": "Randomisation, t-statistic",
@@ -34,24 +36,40 @@ LABELS = {
 
 @dataclass(frozen=True)
 class Route:
-    """For a range of treated assignment units: the methods that decide, in order of rank, those shown beside, and why."""
+    """For a range of treated assignment units: the methods that decide, those shown beside, and why.
+
+    Attributes:
+        most: treated assignment units up to which it holds.
+        decide: in order of rank.
+        instead: which decides where none of those gives a p-value.
+        beside: shown, in order.
+        words: why.
+    """
 
     most: int
     decide: tuple[str, ...]
+    instead: tuple[str, ...]
     beside: tuple[str, ...]
     words: str
 
 
 ROUTES = (
-    Route(1, ("conley_taber", "ferman_pinto"), ("placebo_rank",), "One treated {unit}: it has no variation of its own."),
+    Route(1, ("conley_taber", "ferman_pinto"), (), ("placebo_rank",), "One treated {unit}: it has no variation of its own."),
     Route(
         FRAGILE,
         ("randomisation", "wild_subcluster"),
+        (),
         ("cr2", "clustered"),
         "{count} treated {unit}s are few, so the result is fragile.",
     ),
-    Route(8, ("randomisation", "wild"), ("cr2", "wild_subcluster", "clustered"), "{count} treated {unit}s."),
-    Route(10**9, ("randomisation", "wild"), ("cr2", "sign_change", "wild_subcluster", "clustered"), "{count} treated {unit}s."),
+    Route(8, ("randomisation",), ("wild",), ("wild", "wild_subcluster", "cr2", "clustered"), "{count} treated {unit}s."),
+    Route(
+        10**9,
+        ("randomisation",),
+        ("wild",),
+        ("wild", "wild_subcluster", "cr2", "sign_change", "clustered"),
+        "{count} treated {unit}s.",
+    ),
 )
 
 
@@ -88,6 +106,7 @@ class FewClusters:
         method: the method that is the headline.
         rule: in plain words, which rule applied.
         fragile: whether so few were treated that the result must be called fragile.
+        disagree: whether another method that holds for so few falls on the other side of the level.
         methods: all rows, deciding ones first.
     """
 
@@ -101,6 +120,7 @@ class FewClusters:
     method: str
     rule: str
     fragile: bool
+    disagree: bool
     methods: tuple[MethodRow, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -131,6 +151,7 @@ def few_clusters_by_outcome(
     seed: int = 1,
     refit_draws: int = 499,
     distribution: bool = False,
+    intervals: bool = True,
 ) -> dict[str, FewClusters | NotEstimable]:
     """Infer on the overall effect of each outcome by the methods that hold for its number of treated assignment units.
 
@@ -142,6 +163,7 @@ def few_clusters_by_outcome(
         seed: of the draws.
         refit_draws: draws where each reassignment needs the estimator again (see METHODS.md, randomisation).
         distribution: keep the estimates under reassignment in the details of the randomisation row.
+        intervals: find them; without, every end is None (simulations need the p-values only).
 
     Returns:
         For each outcome the headline and all methods, or `NotEstimable` where no deciding method gives a p-value.
@@ -154,8 +176,8 @@ def few_clusters_by_outcome(
     name, codes = rows.panel.cluster_codes(assignment)
     treated = [len(np.unique(codes[units])) for units in rows.support.T]
     routes = [next(route for route in ROUTES if count <= route.most) for count in treated]
-    asked = _Asked(level, {"draws": draws, "seed": seed}, refit_draws, distribution)
-    wanted = dict.fromkeys(key for route in routes for key in (*route.decide, *route.beside))
+    asked = _Asked(level, {"draws": draws, "seed": seed}, refit_draws, distribution, intervals)
+    wanted = dict.fromkeys(key for route in routes for key in (*route.decide, *route.instead, *route.beside))
     answers = {key: _answers(rows, key, name, asked) for key in wanted}
     return {
         str(outcome): _one(rows, k, name, treated[k], routes[k], answers, level)
@@ -168,18 +190,26 @@ def _one(
 ) -> FewClusters | NotEstimable:
     decide = [answers[key][k] for key in route.decide]
     usable = [row for row in decide if row.p_value is not None]
+    usable = usable or [answers[key][k] for key in route.instead if answers[key][k].p_value is not None]
     if not usable:
         notes = "; ".join(dict.fromkeys(row.note for row in decide if row.note))
         reason = f"none of the methods for {treated} treated units by {name} gives a p-value: {notes}"
         return NotEstimable(reason, "Add comparison units, or areas with the reform.", result.estimator, result.aggregate)
     chosen, words = _decide(usable, level)
+    beside = [answers[key][k] for key in route.beside]
+    others = [row for row in (*decide, *beside) if row.method in HOLDS and row.p_value is not None]
+    apart = [row.label for row in others if _below(row, level) != _below(chosen, level)]
+    if apart:
+        words = f"{words} On the other side of {1 - level:.0%}: {', '.join(apart)}."
     rule = f"{route.words.format(count=treated, unit=name)} {words}"
-    rows = [*decide, *(answers[key][k] for key in route.beside)]
-    final = tuple(replace(row, headline=row.method == chosen.method) for row in rows)
-    p_value = np.nan if chosen.p_value is None else chosen.p_value
-    ends = (chosen.lower, chosen.upper)
-    fragile = treated <= FRAGILE
-    return FewClusters(treated, name, level, float(result.estimates[k]), p_value, *ends, chosen.method, rule, fragile, final)
+    final = tuple(replace(row, headline=row.method == chosen.method) for row in (*decide, *beside))
+    ends = (float(chosen.p_value or 0.0), chosen.lower, chosen.upper)
+    estimate, fragile = float(result.estimates[k]), treated <= FRAGILE
+    return FewClusters(treated, name, level, estimate, *ends, chosen.method, rule, fragile, bool(apart), final)
+
+
+def _below(row: MethodRow, level: float) -> bool:
+    return row.p_value is not None and row.p_value < 1 - level
 
 
 def _overall(result: Result) -> Result:
@@ -194,14 +224,11 @@ def _overall(result: Result) -> Result:
 
 def _decide(usable: list[MethodRow], level: float) -> tuple[MethodRow, str]:
     """The first of the deciding methods; where they fall on both sides of the level, the one with the largest p-value."""
-    alpha = 1 - level
-    below = [row.p_value is not None and row.p_value < alpha for row in usable]
-    if len(usable) == 1:
-        return usable[0], f"Only one deciding method gives a p-value: {usable[0].label}."
-    if all(below) or not any(below):
-        return usable[0], f"The deciding methods agree; {usable[0].label} is shown."
+    first = usable[0]
+    if len({_below(row, level) for row in usable}) == 1:
+        return first, f"Shown: {first.label}."
     largest = max(usable, key=lambda row: row.p_value or 0.0)
-    return largest, f"The deciding methods disagree at {alpha:.0%}; the largest p-value is shown, from {largest.label}."
+    return largest, f"The methods that decide disagree; shown is the larger p-value, from {largest.label}."
 
 
 @dataclass(frozen=True)
@@ -210,27 +237,26 @@ class _Asked:
     options: Mapping[str, Any]
     refit_draws: int
     distribution: bool
+    intervals: bool
 
 
-def _ask(key: str, panel: Panel, options: Mapping[str, Any], refit: Callable[[Panel], Any]) -> tuple[str, dict[str, Any]]:
+def _ask(key: str, panel: Panel, options: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """Name and options of a method as `Result.inference` takes them."""
     if key in ("randomisation", "placebo_rank"):
         statistic = "t" if key == "randomisation" else "coefficient"
-        return "randomisation", {**options, "statistic": statistic, "refit": refit}
+        return "randomisation", {**options, "statistic": statistic}
     if key == "wild_subcluster":
         return "wild", {**options, "subcluster": panel.unit}
-    if key in ("wild", "conley_taber", "ferman_pinto"):
+    if key in ("conley_taber", "ferman_pinto"):  # as published they leave the effect itself out of what it is held against
+        return key, {**options, "finite_sample": True}
+    if key == "wild":
         return key, dict(options)
     return key, {}
 
 
 def _answers(result: Result, key: str, cluster: str, asked: _Asked) -> list[MethodRow]:
     """One method on every row; where it refuses, the reason stands in each."""
-
-    def refit(panel: Panel) -> Any:
-        return estimate(panel, result.estimator, aggregate=result.aggregate, **result.options)
-
-    name, options = _ask(key, result.panel, asked.options, refit)
+    name, options = _ask(key, result.panel, asked.options)
     if name == "randomisation":
         options["refit_draws"] = asked.refit_draws
     try:
@@ -241,7 +267,8 @@ def _answers(result: Result, key: str, cluster: str, asked: _Asked) -> list[Meth
 
 
 def _read(key: str, found: Inference, asked: _Asked) -> list[MethodRow]:
-    lower, upper = found.interval(asked.level)
+    nothing = np.full(len(found.estimates), np.nan)
+    lower, upper = found.interval(asked.level) if asked.intervals else (nothing, nothing)
     details = {name: value for name, value in found.details.items() if asked.distribution or name != "distribution"}
     rows = []
     for k in range(len(found.estimates)):

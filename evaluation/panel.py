@@ -107,7 +107,7 @@ class Panel:
         checks.check_keys(rows, unit, period)
         checks.check_duplicates(rows, unit, period)
         rows, order, notices = checks.order_periods(rows, period, periods)
-        cells = Cells.from_rows(rows, unit, period, values=[*outcomes, *([weight] if weight else [])])
+        cells = Cells.from_rows(rows, unit, period, values=[*outcomes, *([weight] if weight else [])], cross=False)
         treatment = checks.one_row_each(rows, unit, first_treated, attributes)
         measures: dict[str, tuple[str, str | None, float]] = {name: (name, None, 1.0) for name in outcomes}
         panel = _assemble(cells, treatment, measures, first_treated, weight, named, region, order, notices)
@@ -172,7 +172,7 @@ class Panel:
         return self.cohort < NEVER
 
     def select(self, keep: np.ndarray, reason: str = "", periods: np.ndarray | None = None) -> Panel:
-        """The panel of the units where `keep` (N, bool) and of the first periods where `periods` (T, bool) holds."""
+        """The panel of the units where `keep` (N, bool) holds; `periods` (T, bool) may cut off the last periods, no others."""
         when = np.ones(len(self.periods), bool) if periods is None else periods
         clusters = {}
         for name, (codes, labels) in self.clusters.items():
@@ -193,6 +193,13 @@ class Panel:
             intensity=None if self.intensity is None else self.intensity[keep][:, when],
             eligible=None if self.eligible is None else self.eligible[keep],
         )
+
+    def without_first(self, count: int) -> Panel:
+        """The panel without its first `count` periods; units that start in them are treated from the first one that is left."""
+        if not 0 <= count < len(self.periods):
+            raise PanelError(f"A window of {len(self.periods)} periods cannot lose its first {count}. Leave at least one.")
+        kept = self.select(np.ones(len(self.units), bool), periods=np.arange(len(self.periods)) >= count)
+        return replace(kept, cohort=np.where(self.treated, np.maximum(self.cohort - count, 0), self.cohort))
 
     def outcome(self, name: str) -> Panel:
         """The panel of one outcome."""

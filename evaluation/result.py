@@ -37,6 +37,7 @@ class Result:
             clustering changes them; None where they come from the scores of units.
         warnings: what a reader must know, in plain words.
         builder: makes the weights on cells when asked.
+        refit: panel → the same estimator, options and aggregate on another panel; inferences that reassign or leave out use it.
     """
 
     estimator: str
@@ -54,6 +55,7 @@ class Result:
     warnings: tuple[str, ...] = ()
     own_df: np.ndarray | None = None
     builder: Callable[[], sparse.csr_matrix] | None = field(default=None, repr=False)
+    refit: Callable[[Panel], Any] | None = field(default=None, repr=False)
 
     @property
     def estimable(self) -> bool:
@@ -93,7 +95,9 @@ class Result:
 
     def inference(self, name: str = "clustered", cluster: str | None = None, **options: Any) -> Inference:
         """Errors by a method of `INFERENCES`; `cluster` is a column named in the panel, default the panel's own."""
-        return infer(self, name, cluster, options)
+        takes_refit = name in INFERENCES and "refit" in INFERENCES[name][1]
+        bound = {"refit": self.refit} if takes_refit and self.refit is not None else {}
+        return infer(self, name, cluster, {**bound, **options})
 
     def frame(
         self, level: float = 0.95, cluster: str | None = None, inference: str = "clustered", **options: Any
@@ -120,6 +124,7 @@ class Result:
             warnings=self.warnings,
             own_df=None if self.own_df is None else self.own_df[keep],
             builder=None if builder is None else lambda: builder()[whole],
+            refit=self.refit,
         )
 
 

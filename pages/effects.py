@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
@@ -13,6 +15,29 @@ from pilots.charts import Picture
 
 # What these say is about the data; it stands below the evidence, so that warnings about the result keep their weight.
 NOTES = ("notice", "estimator")
+ALL = "Everything on one page"
+# A lock drawn with borders alone: a shut one is full and its shackle closed, an open one is empty and its shackle turned aside.
+LOCK = "position:relative;display:inline-block;width:24px;height:26px"
+SHACKLE = "position:absolute;top:1px;left:5px;width:14px;height:13px;box-sizing:border-box;border:3px solid #12436D"
+SHACKLE += ";border-bottom:0;border-radius:7px 7px 0 0"
+OPENED = ";transform-origin:0 100%;transform:rotate(-28deg)"
+BODY = (
+    "position:absolute;top:12px;left:2px;width:20px;height:14px;box-sizing:border-box;border:3px solid #12436D;border-radius:2px"
+)
+PICTURES: dict[str, Callable[[dict[str, Any]], Picture | None]] = {
+    "event-study": views.event_study_picture,
+    "regions": views.regional_picture,
+    "drift": views.drift_picture,
+    "bends": views.bends_picture,
+    "placebo": views.placebo_picture,
+    "leave-out": views.leave_out_picture,
+    "power": views.power_picture,
+    "specifications": views.specification_picture,
+    "estimators": views.estimators_picture,
+    "leads": views.leads_picture,
+    "weights": views.weights_picture,
+    "bacon": views.bacon_picture,
+}
 
 
 def choose(found: list[Any]) -> tuple[Any, dict[str, Any]]:
@@ -33,9 +58,10 @@ def choose(found: list[Any]) -> tuple[Any, dict[str, Any]]:
 
 
 def headline(question: dict[str, Any]) -> None:
-    """The verdict, the number, three sentences, the known truth, and what warns."""
+    """The verdict, the number, the locks, three sentences, the known truth, and what warns."""
     frame.verdict(question["outcome_label"], question["verdict"]["words"], views.headline_words(question))
-    st.markdown(" ".join(question["reading"]))
+    locks(question)
+    st.markdown("\n\n".join(question["reading"]))
     truth = views.truth_words(question)
     if truth:
         frame.banner(truth)
@@ -44,60 +70,171 @@ def headline(question: dict[str, Any]) -> None:
             frame.warning(item["text"])
 
 
-@st.cache_data(show_spinner=False, max_entries=200)
-def pictures(run_id: str, outcome: str, _question: dict[str, Any]) -> dict[str, Picture | None]:
-    """The pictures of one outcome of a run, drawn once: a stored run never changes."""
-    return {
-        "event-study": views.event_study_picture(_question),
-        "regions": views.regional_picture(_question),
-        "leave-out": views.leave_out_picture(_question),
-        "estimators": views.estimators_picture(_question),
-        "weights": views.weights_picture(_question),
-        "bacon": views.bacon_picture(_question),
-    }
+def locks(question: dict[str, Any]) -> None:
+    """The rating as locks, shut and open told apart by shape, with why each was lost."""
+    rating, words = views.part(question, "rating"), views.locks_words(question)
+    if rating is None:
+        return
+    drawn = "".join(_lock(at < rating["locks"]) for at in range(rating["of"]))
+    st.html(
+        '<p style="margin:.2rem 0 0 0;color:#0b0c0c;display:flex;align-items:center;gap:.6rem;flex-wrap:wrap">'
+        f'<span role="img" aria-label="{html.escape(words)}" style="display:inline-flex;gap:.2rem">{drawn}</span>'
+        f"<strong>{html.escape(words)}</strong>"
+        "<span>How far this number can be believed, not whether the reform is good.</span></p>"
+    )
+    with st.expander(f"Why {words}"):
+        lost = views.locks_lost(question)
+        st.markdown("\n".join(f"- {words}" for words in lost) if lost else "No lock was lost.")
+        frame.table(views.rating_table(question))
 
 
-def evidence(question: dict[str, Any], drawn: dict[str, Picture | None], key: str) -> None:
-    """The pictures, each with its table, and the checks."""
+def _lock(shut: bool) -> str:
+    shackle, body = (SHACKLE, f"{BODY};background:#12436D") if shut else (SHACKLE + OPENED, f"{BODY};background:#ffffff")
+    return f'<span style="{LOCK}"><span style="{shackle}"></span><span style="{body}"></span></span>'
+
+
+@st.cache_data(show_spinner=False, max_entries=1000)
+def picture_of(run_id: str, outcome: str, name: str, _question: dict[str, Any]) -> Picture | None:
+    """One picture of one outcome of a run, drawn once and when it is asked for: a stored run never changes."""
+    return PICTURES[name](_question)
+
+
+def happened(question: dict[str, Any], run_id: str) -> None:
+    """What happened, and when."""
     st.header("What happened, and when")
-    shown(drawn["event-study"], views.absent(question, "event_time"), f"event-study-{key}")
-    if drawn["event-study"] is not None or drawn["regions"] is not None:
-        st.header("Where")
-        shown(drawn["regions"], views.absent(question, "region"), f"regions-{key}")
-    if drawn["regions"] is not None:
+    shown(question, run_id, "event-study", views.absent(question, "event_time"))
+    said(views.reading_of(question, "look"), views.reading_of(question, "looks"), views.reading_of(question, "cost"))
+
+
+def where(question: dict[str, Any], run_id: str) -> None:
+    """Each region, in official order."""
+    st.header("Where")
+    said(views.reading_of(question, "regional") or views.pooled_words(question) or views.refused(question, "regional"))
+    shown(question, run_id, "regions", views.absent(question, "region"))
+    if picture_of(run_id, question["outcome"], "regions", question) is not None:
         st.caption(
             "Regions stand in official order. This is no league table: each region has few authorities, and its interval, "
             "clustered by local authority, cannot show what all authorities of a region share."
         )
+
+
+def belief(question: dict[str, Any], run_id: str) -> None:
+    """The checks, what drift the finding withstands, what chance gives, and the methods for few partnerships."""
     st.header("Whether to believe it")
+    said(views.concerns_words(question))
     frame.table(views.belief_table(question))
-    shown(drawn["leave-out"], "", f"leave-out-{key}")
-    st.header("Other ways to estimate the same effect")
-    shown(drawn["estimators"], "", f"estimators-{key}")
+    if not question.get("checks"):  # else the check of drift says it
+        said(views.refused(question, "bounds"))
+    shown(question, run_id, "drift")
+    shown(question, run_id, "bends")
+    said(views.reading_of(question, "bounds"))
+    shown(question, run_id, "placebo", views.refused(question, "placebo"))
+    said(views.reading_of(question, "placebo"))
+    tabled(
+        "How sure, when few partnerships have the reform", views.few_clusters_table(question), views.few_clusters_words(question)
+    )
+    said_card = views.reading_of(question, "design_card") or views.refused(question, "design_card")
+    tabled("What the number rests on", views.design_card_table(question), said_card)
+    shown(question, run_id, "leave-out")
+
+
+def power(question: dict[str, Any], run_id: str) -> None:
+    """How small an effect this design could have seen, and what would make it see more."""
+    st.header("How much could have been seen")
+    said(views.reading_of(question, "power"), views.refused(question, "power"))
+    shown(question, run_id, "power")
+    frame.table(views.power_table(question))
+    tabled("The missing returns that would help most", views.returns_table(question))
+
+
+def choices(question: dict[str, Any], run_id: str) -> None:
+    """The effect under other reasonable choices, and by other estimators."""
+    st.header("Other reasonable choices")
+    said(views.reading_of(question, "specifications"))
+    shown(question, run_id, "specifications", views.refused(question, "specifications"))
+    st.subheader("Other ways to estimate the same effect")
+    shown(question, run_id, "estimators")
     frame.table(views.assumptions_table(question))
     with st.expander("Every estimate under every clustering"):
         frame.table(views.estimates_table(question))
+
+
+def harms(document: dict[str, Any]) -> None:
+    """Outcomes watched for harm in the same run, and the outcomes as one family."""
+    st.header("Harms")
+    watched = views.guardrails_table(*document["questions"])
+    if len(watched):
+        frame.table(watched)
+    else:
+        st.write("No outcome of this run was watched for harm.")
+    tabled("Several questions at once", views.family_table(document), views.reading_of(document, "family"))
+
+
+def groups(question: dict[str, Any], run_id: str) -> None:
+    """Leads and partners apart."""
+    st.header("Leads and partners")
+    said(views.leads_words(question))
+    shown(question, run_id, "leads", views.refused(question, "leads_partners") or "This run does not tell them apart.")
+
+
+def makeup(question: dict[str, Any], run_id: str) -> None:
+    """What the numbers are made of, and who is compared with whom."""
     st.header("What the numbers are made of")
-    for words in views.makeup_words(question):
-        st.write(words)
-    shown(drawn["weights"], "", f"weights-{key}")
-    shown(drawn["bacon"], "", f"bacon-{key}")
+    said(*views.makeup_words(question))
+    shown(question, run_id, "weights")
+    shown(question, run_id, "bacon")
     carriers = views.carriers_table(question)
     if len(carriers):
         with st.expander("The cells that carry the headline"):
             frame.table(carriers)
-    st.subheader("Who is compared with whom")
-    frame.table(views.design_table(question))
+    tabled("Who is compared with whom", views.design_table(question))
     notes = [item["text"] for item in question["warnings"] if item["kind"] in NOTES]
     if notes:
         with st.expander(f"Notes on the data ({len(notes)})"):
             st.markdown("\n".join(f"- {text}" for text in notes))
 
 
-def shown(picture: Picture | None, reason: str, key: str) -> None:
+@st.fragment
+def evidence(question: dict[str, Any], document: dict[str, Any]) -> None:
+    """The evidence in sections, one at a time or all on one page."""
+    run_id = document["run_id"]
+    sections: dict[str, Callable[[], None]] = {
+        "What happened": lambda: happened(question, run_id),
+        "Where": lambda: where(question, run_id),
+        "Whether to believe it": lambda: belief(question, run_id),
+        "What could be seen": lambda: power(question, run_id),
+        "Other choices": lambda: choices(question, run_id),
+        "Harms": lambda: harms(document),
+        "Leads and partners": lambda: groups(question, run_id),
+        "What it is made of": lambda: makeup(question, run_id),
+    }
+    chosen = st.radio("Show", [*sections, ALL], key="section", horizontal=True, bind="query-params")
+    for name, show in sections.items():
+        if chosen in (name, ALL):
+            show()
+
+
+def said(*texts: str) -> None:
+    """Sentences, one paragraph each; what is empty is left out."""
+    for text in texts:
+        if text:
+            st.write(text)
+
+
+def tabled(title: str, rows: Any, text: str = "") -> None:
+    """A table under its own title, with a sentence before it; nothing where there is neither."""
+    if len(rows) or text:
+        st.subheader(title)
+        said(text)
+    if len(rows):
+        frame.table(rows)
+
+
+def shown(question: dict[str, Any], run_id: str, name: str, reason: str = "") -> None:
     """A picture, or the reason why there is none."""
+    picture = picture_of(run_id, question["outcome"], name, question)
     if picture is not None:
-        frame.picture(picture, key)
+        frame.picture(picture, f"{name}-{run_id}-{question['outcome']}")
     elif reason:
         st.write(reason)
 
@@ -140,9 +277,8 @@ def main() -> None:
         nothing_yet()
         return
     run, question = choose(found)
-    key = f"{run.document['run_id']}-{question['outcome']}"
     headline(question)
-    evidence(question, pictures(run.document["run_id"], question["outcome"], question), key)
+    evidence(question, run.document)
     provenance(run, question)
 
 

@@ -1,4 +1,4 @@
-"""Published data: import an Explore education statistics release as published, and see what could not be used."""
+"""Published data: import a release of Explore education statistics or the LAIT table, and see what could not be used."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def imported(upload: Any) -> None:
     """Import a file and open its report."""
     with frame.faults_shown():
         report = frame.with_progress(
-            lambda tell: published.import_ees(frame.store(), frame.acting(), upload.name, upload.getvalue(), progress=tell),
-            "Reading the release",
+            lambda tell: published.import_published(frame.store(), frame.acting(), upload.name, upload.getvalue(), progress=tell),
+            "Reading the file",
         )
         st.session_state["vintage"] = report.reference
         st.session_state["imported"] = report.reference
@@ -72,10 +72,12 @@ def main() -> None:
     if frame.may("import_published"):
         st.header("Import a release")
         st.write(
-            "Download “Education, health and care plans” from Explore education statistics and add the ZIP as it is. "
-            "Nothing that was imported before is changed."
+            "Add one of these as it is. Nothing that was imported before is changed.\n\n"
+            "- “Education, health and care plans” from Explore education statistics (ZIP)\n"
+            "- the long table of the Local Authority Interactive Tool (CSV or Parquet), with the columns Short Desc, Years, LA "
+            "Number, LA and Regions and Values"
         )
-        upload = st.file_uploader("Release (ZIP, up to 50 MB)", key="ees")
+        upload = st.file_uploader("Release (ZIP, CSV or Parquet, up to 50 MB)", key="ees")
         if upload is not None and st.button("Import this release", type="primary"):
             imported(upload)
     else:

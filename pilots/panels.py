@@ -46,6 +46,8 @@ class Question:
 
     Attributes:
         panel: who is observed and treated when; what comes after a stop is left out.
+        other_weights: the panel with every authority alike where the plan weighs, and weighed where it does not; None without
+            a denominator to weigh by.
         path: the same with what comes after a stop and with the reform's intensity, for estimators of reforms that go on and off.
         treated: codes of the authorities with the reform within the window.
         gaps: authority and period of treated cells without a figure, with the symbol where one stands.
@@ -56,6 +58,7 @@ class Question:
 
     panel: Panel
     path: Panel
+    other_weights: Panel | None
     treated: tuple[str, ...]
     gaps: tuple[tuple[str, str, str], ...] = ()
     stopped: tuple[tuple[str, str], ...] = ()
@@ -82,8 +85,8 @@ def _published(store: Store, release: Release, outcome: Outcome) -> Source:
     references = releases.vintage_references(release, outcome.source)
     if not references:
         raise UserError(
-            f"Release {release.name} has no published figures for {outcome.label}. Import {outcome.source} from Explore "
-            "education statistics (pilots import-ees FILE.zip), then make a new release."
+            f"Release {release.name} has no published figures for {outcome.label}. Import {outcome.source} "
+            "(pilots import-ees FILE.zip, or pilots import-lait FILE), then make a new release."
         )
     measures = list(dict.fromkeys([*outcome.numerator, *outcome.denominator]))
     with store.read() as connection:
@@ -198,10 +201,13 @@ def question(store: Store, release: Release, plan: Plan, outcome: Outcome, spell
     first, stop = starts(spells, plan, outcome.frequency)
     units = _units(rows, plan, first)
     rows = rows[rows["authority"].isin(units["authority"])]
+    rows = rows[rows["period"].isin(rows.loc[rows[NUMERATOR].notna(), "period"])]  # a period in which nobody has a figure is none
     extras = _extras(store, release, plan, units, spells, outcome.frequency)
-    path = _panel(rows, units, outcome, plan, extras, "intensity")
+    path = _panel(rows, units, outcome, plan, extras, "intensity", plan.weights)
     rows, stopped = _without_stopped(rows, stop, plan.last)
-    panel = _panel(rows, units, outcome, plan, extras, None)
+    panel = _panel(rows, units, outcome, plan, extras, None, plan.weights)
+    other = "none" if plan.weights == "denominator" else "denominator"
+    other_weights = _panel(rows, units, outcome, plan, extras, None, other) if outcome.denominator else None
     present = panel.periods
     treated = tuple(unit for unit, is_treated in zip(panel.units, panel.treated, strict=True) if is_treated)
     notices = [*source.notices, *panel.notices]
@@ -212,11 +218,19 @@ def question(store: Store, release: Release, plan: Plan, outcome: Outcome, spell
     if absent:
         notices.append(f"There are no figures at all for {', '.join(names().get(code, code) for code in absent)}.")
     gaps = _gaps(panel, source.symbols, stopped)
-    return Question(panel, path, treated, gaps, stopped, tuple(dict.fromkeys(notices)), _digest(rows, units, extras))
+    return Question(
+        panel, path, other_weights, treated, gaps, stopped, tuple(dict.fromkeys(notices)), _digest(rows, units, extras)
+    )
 
 
 def _panel(
-    rows: pd.DataFrame, units: pd.DataFrame, outcome: Outcome, plan: Plan, extras: pd.DataFrame, intensity: str | None
+    rows: pd.DataFrame,
+    units: pd.DataFrame,
+    outcome: Outcome,
+    plan: Plan,
+    extras: pd.DataFrame,
+    intensity: str | None,
+    weights: str,
 ) -> Panel:
     values = [NUMERATOR, DENOMINATOR] if outcome.denominator else [NUMERATOR]
     there = set(rows["period"])
@@ -225,7 +239,7 @@ def _panel(
         treatment=units,
         outcome={outcome.id: (NUMERATOR, DENOMINATOR if outcome.denominator else None, outcome.scale)},
         first_treated="first_treated",
-        weight="denominator" if plan.weights == "denominator" and outcome.denominator else None,
+        weight="denominator" if weights == "denominator" and outcome.denominator else None,
         cluster=("region", PARTNERSHIP),
         region="region",
         periods=[period for period in plan.periods if period in there],

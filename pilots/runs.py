@@ -12,7 +12,7 @@ from pilots.access import Actor, check_actor_can
 from pilots.catalogue import outcome, reform
 from pilots.demonstration.known import is_demonstration, true_effects
 from pilots.errors import UserError
-from pilots.evidence import evidence
+from pilots.evidence import evidence, family, panel_for
 from pilots.panels import question
 from pilots.plans import Plan, load_plan
 from pilots.releases import Release
@@ -68,27 +68,35 @@ class Rerun:
         }
 
 
-def _answers(store: Store, release: Release, plan: Plan, progress: Progress | None) -> list[dict[str, Any]]:
-    """The evidence on each outcome of a plan."""
+def _answers(
+    store: Store, release: Release, plan: Plan, progress: Progress | None
+) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+    """The evidence on each outcome of a plan, and on all of them as a family."""
     tell = progress or (lambda share, words: None)
     spells = releases.register_spells(store, release)
     truths = true_effects(store)
-    made = []
+    with store.read() as connection:
+        registered = evaluations.plan_with_digest(connection, plan.digest) is not None
+    headline = next(one for one in plan.estimators if one.name == plan.headline.estimator)
+    made, panels = [], {}
     for number, name in enumerate(plan.outcomes):
         about, start, each = outcome(name), number / len(plan.outcomes), 1 / len(plan.outcomes)
         tell(start, f"{about.label}: reading the release")
         truth = None if truths is None else truths[(truths["reform"] == plan.reform) & (truths["outcome"] == name)]
         try:
             asked = question(store, release, plan, about, spells)
-            answer = evidence(plan, about, asked, truth, lambda share, words, s=start, e=each: tell(s + share * e, words))
+            panels[name] = panel_for(asked, headline)
+            answer = evidence(
+                plan, about, asked, truth, registered, lambda share, words, s=start, e=each: tell(s + share * e, words)
+            )
         except PanelError as error:
             raise UserError(f"{about.label}: {error}") from error
         made.append(answer)
-    return made
+    return made, family(plan, panels)
 
 
-def _digest(questions: list[dict[str, Any]]) -> str:
-    return hashlib.sha256(canonical_json(questions).encode()).hexdigest()
+def _digest(questions: list[dict[str, Any]], together: dict[str, Any] | None) -> str:
+    return hashlib.sha256(canonical_json([questions, together]).encode()).hexdigest()
 
 
 def evaluate(store: Store, actor: Actor, plan: Plan, release: Release | None = None, progress: Progress | None = None) -> Run:
@@ -107,7 +115,7 @@ def evaluate(store: Store, actor: Actor, plan: Plan, release: Release | None = N
     """
     check_actor_can(actor, "evaluate")
     chosen = release or releases.release(store, actor)
-    questions = _answers(store, chosen, plan, progress)
+    questions, together = _answers(store, chosen, plan, progress)
     with store.read() as connection:
         registered = evaluations.plan_with_digest(connection, plan.digest)
     moment = now()
@@ -117,7 +125,7 @@ def evaluate(store: Store, actor: Actor, plan: Plan, release: Release | None = N
         "release": {"id": chosen.id, "name": chosen.name},
         "release_digest": chosen.digest,
         "code_version": code_version(),
-        "results_digest": _digest(questions),
+        "results_digest": _digest(questions, together),
     }
     run_id = "RUN-" + hashlib.sha256(canonical_json([facts, moment.isoformat()]).encode()).hexdigest()[:10]
     document = {
@@ -133,6 +141,7 @@ def evaluate(store: Store, actor: Actor, plan: Plan, release: Release | None = N
         **facts,
         "data_digests": {one["outcome"]: one["data_digest"] for one in questions},
         "questions": questions,
+        "family": together,
     }
     _keep(store, actor, plan, chosen, document, moment)
     return Run(run_id, document)
@@ -207,10 +216,11 @@ def rerun(store: Store, actor: Actor, run_id: str, progress: Progress | None = N
     release = releases.release(store, actor, row["release_id"])
     releases.verify(store, release)
     causes = _causes(old, plan, release)
-    questions = _answers(store, release, plan, progress)
-    digest = _digest(questions)
+    questions, together = _answers(store, release, plan, progress)
+    digest = _digest(questions, together)
     same = digest == old["results_digest"]
-    found = () if same else tuple(differences(old["questions"], questions))
+    before, after = ({"questions": old["questions"], "family": old.get("family")}, {"questions": questions, "family": together})
+    found = () if same else tuple(differences(before, after))
     return Rerun(run_id, same, (*causes, *found), digest)
 
 

@@ -130,6 +130,7 @@ def _result(panel: Panel, name: str, aggregate: str, options: dict[str, Any], fi
         panel=panel,
         warnings=(*panel.notices, *warnings, *unused(name, ESTIMATORS[name], panel)),
         builder=lambda: sparse.csr_matrix(sparse.vstack([one.builder() for one in fits])),
+        refit=lambda other: estimate(other, name, aggregate=aggregate, **options),
     )
 
 

@@ -29,7 +29,7 @@ def prepare(panel: Panel, options: Mapping[str, Any]) -> Panel | NotEstimable:
 
 def with_comparison(panel: Panel, control: str) -> Panel | NotEstimable:
     """The panel that a comparison needs, as group_time has it; refuses where no unit compares."""
-    made = group_time.prepare(panel, {"control": control, "anticipation": 0, "unbalanced": "pairs"})
+    made = group_time.prepare(panel, {"control": control, "anticipation": 0, "unbalanced": "pairs", "method": "unadjusted"})
     if not isinstance(made, NotEstimable) and not (made.cohort < len(made.periods)).any():
         return NotEstimable("no unit adopts before the last cohort", "Widen the window, or add units that never adopt.")
     return made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,27 @@ from evaluation.estimators.design import Estimator, Pieces, all_at_once, dots, d
 from evaluation.panel import NEVER, Panel
 
 RANK = 1e-10  # relative size below which a direction counts as not identified
+DEFAULTS = {"reference": -1, "period_by": None, "covariates": "none"}
 
 
 def prepare(panel: Panel, options: Mapping[str, Any]) -> Panel | NotEstimable:
-    """Leave out units treated throughout; refuse when all start at once."""
+    """Leave out units treated throughout, and cells without the covariates that are used; refuse when all start at once."""
     kept = drop_treated_throughout(panel)
-    return kept if isinstance(kept, NotEstimable) else all_at_once(kept) or kept
+    if isinstance(kept, NotEstimable):
+        return kept
+    if options["period_by"] is not None:
+        kept.cluster_codes(options["period_by"])
+    if options["covariates"] == "by_period":
+        if kept.covariate_values is None:
+            return NotEstimable(
+                "the panel has no covariates", "Name them in Panel.from_frame(covariates=[...]), or use covariates='none'."
+            )
+        known = ~np.isnan(kept.covariate_values).any(axis=0)
+        kept = replace(kept, values=np.where(known, kept.values, np.nan), weights=np.where(known, kept.weights, 0.0))
+    elif kept.covariates:
+        unused = f"two_way_fixed_effects uses no covariates: {', '.join(kept.covariates)} changed nothing."
+        kept = replace(kept, notices=tuple(dict.fromkeys([*kept.notices, unused])))
+    return all_at_once(kept) or kept
 
 
 def within(columns: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, int]:
@@ -36,6 +52,40 @@ def within(columns: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, int]:
     good = values > RANK * max(values.max(), np.finfo(float).tiny)
     effects = (vectors[:, good] / values[good]) @ (vectors[:, good].T @ cross)
     return centred - effects[None] + (share @ effects)[:, None, :], int(good.sum())
+
+
+def within_groups(columns: np.ndarray, weights: np.ndarray, group: np.ndarray) -> tuple[np.ndarray, int]:
+    """Residuals from unit effects and period effects of each group (N codes), and how many of the latter there are."""
+    out, count = np.empty_like(columns), 0
+    for code in np.unique(group):
+        own = group == code
+        out[own], rank = within(columns[own], weights[own])
+        count += (rank + 1) * bool((weights[own] > 0).any())
+    return out, count
+
+
+def by_period(panel: Panel) -> np.ndarray:
+    """Each covariate in each period as a column of its own, N × T × C·T; centred and scaled, which changes no other column."""
+    if panel.covariate_values is None:
+        return np.empty((*panel.weights[0].shape, 0))
+    seen = panel.weights[0] > 0
+    columns = []
+    for values in panel.covariate_values:
+        spread = float(values[seen].std())
+        scaled = np.where(seen, (np.nan_to_num(values) - values[seen].mean()) / (spread or 1.0), 0.0)
+        columns.append(scaled[:, :, None] * np.eye(len(panel.periods)))
+    return np.concatenate(columns, axis=2)
+
+
+def without(columns: np.ndarray, controls: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, int]:
+    """Residuals of columns (N × T × P) from controls (N × T × C) by weighted least squares, and the rank of the controls."""
+    if not controls.shape[2]:
+        return columns, 0
+    weighted = controls * weights[:, :, None]
+    values, vectors = np.linalg.eigh(np.einsum("nta,ntb->ab", weighted, controls))
+    good = values > RANK * max(values.max(), float(weights.sum()))
+    beta = (vectors[:, good] / values[good]) @ (vectors[:, good].T @ np.einsum("nta,ntp->ap", weighted, columns))
+    return columns - controls @ beta, int(good.sum())
 
 
 def regressors(panel: Panel, aggregate: str, reference: int) -> tuple[np.ndarray, list[dict[str, Any]]]:
@@ -61,7 +111,12 @@ def fit(panel: Panel, aggregate: str, options: Mapping[str, Any]) -> Pieces | No
         return _refusal(panel, aggregate)
     if reference < 0 and all(label["kind"] == "pre" for label in labels):
         return NotEstimable("no unit that adopts is observed from its start on", "Widen the window, or check the outcome.")
-    both, periods = within(np.concatenate([columns, outcome[:, :, None]], axis=2), weights)
+    controls = by_period(panel) if options["covariates"] == "by_period" else np.empty((*weights.shape, 0))
+    everyone = np.zeros(len(weights), int)
+    group = everyone if options["period_by"] is None else panel.cluster_codes(options["period_by"])[1]
+    both, periods = within_groups(np.concatenate([controls, columns, outcome[:, :, None]], axis=2), weights, group)
+    cut = controls.shape[2]
+    both, more = without(both[:, :, cut:], both[:, :, :cut], weights)
     x, y = both[:, :, :-1], both[:, :, -1]
     weighted = x * weights[:, :, None]
     normal = np.einsum("ntk,ntj->kj", weighted, x)
@@ -85,7 +140,7 @@ def fit(panel: Panel, aggregate: str, options: Mapping[str, Any]) -> Pieces | No
         support=(support.astype(float) @ (transform != 0).T) > 0,
         used=entered & (transform != 0).any(axis=1)[None, :],
         compared=compares[:, None] & (transform != 0).any(axis=1)[None, :],
-        parameters=len(estimates) + periods + 1,
+        parameters=len(estimates) + periods + more,
         observations=int((weights > 0).sum()),
         builder=lambda: dots(np.tensordot(transform, on_cells, axes=1)),
         warnings=_warnings(panel, aggregate, on_cells),
@@ -146,9 +201,10 @@ def _warnings(panel: Panel, aggregate: str, on_cells: np.ndarray) -> tuple[str, 
 TWO_WAY = Estimator(
     prepare,
     fit,
-    {"reference": -1},
-    {},
+    DEFAULTS,
+    {"covariates": ("none", "by_period")},
     ("overall", "event_time"),
+    uses_covariates=True,
     title="Two-way fixed effects",
     assumes="As group-time, and the effect is the same everywhere and at all times. Where it is not, this number can mislead.",
 )

@@ -24,7 +24,8 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "register": ("data", "Add a file to the reform register."),
         "spells": ("data", "List who had which reform, and when."),
         "import-ees": ("data", "Import a release of Explore education statistics (ZIP)."),
-        "vintages": ("data", "List the published releases that were imported."),
+        "import-lait": ("data", "Import the Local Authority Interactive Tool (CSV, Parquet)."),
+        "vintages": ("data", "List the published data that were imported."),
     },
     "Evaluation": {
         "release": ("evaluations", "Freeze the data of today as a release."),

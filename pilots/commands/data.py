@@ -57,6 +57,20 @@ def import_ees(session: Session, file: Path) -> None:
     session.tell(report.to_dict(), import_text(report))
 
 
+@task_command("import-lait")
+@file_argument
+def import_lait(session: Session, file: Path) -> None:
+    """Import FILE, the long table of the Local Authority Interactive Tool, as CSV or Parquet.
+
+    One row is a measure, a year and an authority, with the columns Short Desc, Years, LA Number, LA and Regions and Values. The
+    bytes are kept. What could not be used is told. A later file takes nothing away.
+    """
+    content = file.read_bytes()
+    with session.progress("Reading the table") as tell:
+        report = published.import_lait(session.store, session.actor, file.name, content, progress=tell)
+    session.tell(report.to_dict(), import_text(report))
+
+
 def import_text(report: published.ImportReport) -> str:
     """What an import brought, for a terminal: the first rows of each table, and how many more there are."""
     lines = [wrapped(report.summary()), f"SHA-256 {report.sha256}"]
@@ -69,7 +83,7 @@ def import_text(report: published.ImportReport) -> str:
 
 @task_command("vintages")
 def vintages(session: Session) -> None:
-    """List the published releases that were imported."""
+    """List the published data that were imported."""
     found = published.vintages(session.store, session.actor)
     listed = pandas.DataFrame(found, columns=VINTAGE_COLUMNS)
     listed["imported_at"] = listed["imported_at"].map(moment)

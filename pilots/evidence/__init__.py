@@ -1,5 +1,6 @@
 """The evidence on one outcome of a plan: estimates, inference for few areas, checks, rating and reading, as plain JSON."""
 
-from pilots.evidence.document import evidence, headline_cluster, panel_for
+from pilots.evidence.document import evidence, panel_for
+from pilots.evidence.together import family
 
-__all__ = ["evidence", "headline_cluster", "panel_for"]
+__all__ = ["evidence", "family", "panel_for"]

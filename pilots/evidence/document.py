@@ -20,14 +20,18 @@ from evaluation import (
     pretrend_test,
     smallest_detectable_effect,
 )
+from evaluation.few_clusters import FewClusters, few_clusters
+from evaluation.rating import facts_of, rate
+from evaluation.reading import reading
 from evaluation.verdict import not_estimable_verdict, verdict
 from pilots.catalogue import Outcome
+from pilots.evidence import apart, belief
 from pilots.evidence.cautions import warnings_of
+from pilots.evidence.names import named
 from pilots.makeup import makeup
-from pilots.panels import Question
+from pilots.panels import PARTNERSHIP, Question
 from pilots.periods import TERM, parse
-from pilots.plans import LARGEST, EstimatorChoice, Plan
-from pilots.wording import reading
+from pilots.plans import EstimatorChoice, Plan
 
 Results = dict[tuple[int, str], Result | NotEstimable]
 AGGREGATES = ("overall", "event_time", "cells", "cohort", "calendar", "region")
@@ -38,6 +42,7 @@ def evidence(
     about: Outcome,
     asked: Question,
     truth: pd.DataFrame | None = None,
+    registered: bool | None = None,
     tell: Callable[[float, str], None] | None = None,
 ) -> dict[str, Any]:
     """The evidence on one outcome of a plan.
@@ -47,24 +52,26 @@ def evidence(
         about: the outcome.
         asked: its panel and what is known of it.
         truth: authority, period, effect: the known true effects, on synthetic data only.
+        registered: whether the plan was registered before the run; None where that is not known.
         tell: told the share done and what is being done.
 
     Returns:
         Plain JSON: see `pilots.views` for who reads what.
     """
     say = tell or (lambda share, words: None)
-    results: Results = {}
-    for number, choice in enumerate(plan.estimators):
-        say(0.7 * number / len(plan.estimators), f"{about.label}: {choice.name.replace('_', ' ')}")
-        for aggregate in AGGREGATES:
-            if aggregate in ESTIMATORS[choice.name].aggregates:
-                results[number, aggregate] = estimate(
-                    panel_for(asked, choice), choice.name, aggregate=aggregate, **choice.options
-                )
+    results = _estimates(plan, about, asked, say)
     at = next(number for number, choice in enumerate(plan.estimators) if choice.name == plan.headline.estimator)
-    overall = results[at, "overall"]
-    cluster = headline_cluster(plan, overall)
-    say(0.75, f"{about.label}: checks")
+    choice, overall, event = plan.estimators[at], results[at, "overall"], results.get((at, "event_time"))
+    cluster = plan.headline.cluster
+    say(0.4, f"{about.label}: inference for few areas")
+    few = _few(plan, overall)
+    say(0.5, f"{about.label}: checks")
+    pretrends = _pretrends(plan, event)
+    pretrend = next(one for one in pretrends if one["cluster"] == cluster)
+    errors = inference_by(cluster, event) if isinstance(event, Result) else "clustered"
+    limits = belief.bounds_of(event, plan, errors)
+    panel = panel_for(asked, choice)
+    power = belief.power(plan, panel, overall)
     document = {
         "outcome": about.id,
         "outcome_label": about.label,
@@ -76,21 +83,68 @@ def evidence(
         "level": plan.level,
         "smallest_effect": plan.smallest(about.id),
         "data_digest": asked.digest,
-        "headline": _headline(plan, overall, cluster),
+        "headline": _headline(plan, overall, cluster, few),
+        "few_clusters": _few_document(few),
         "results": [row for (number, aggregate), one in results.items() for row in _reports(plan, number, aggregate, one)],
         "design": _design(plan, asked),
-        "pretrends": _pretrends(plan, results.get((at, "event_time"))),
-        "smallest_detectable_effect": _detectable(overall, cluster),
-        "leave_one_region_out": _leave_out(plan, plan.estimators[at], asked, overall, cluster),
+        "design_card": named(belief.card(panel, overall, few), about),
+        "pretrends": pretrends,
+        "pretrend": pretrend,
+        "smallest_detectable_effect": _detectable(overall, cluster, power),
+        "leave_one_region_out": _leave_out(plan, choice, asked, overall, cluster),
+        "bounds": limits,
+        "placebo": belief.placebo_picture(few),
+        "power": power,
+        "regional": apart.regional(plan, about, results.get((at, "region"))),
+        "leads_partners": apart.leads_partners(plan, choice, about, panel),
+        "guardrails": [one for one in (apart.harm(plan, about, overall),) if one is not None],
+        "look": apart.look(plan, about, few, lambda level: _few(plan, overall, level)),
         "makeup": makeup(asked.panel, overall),
         "truth": _truth(truth, {aggregate: one for (number, aggregate), one in results.items() if number == at}),
     }
-    document["pretrend"] = next(one for one in document["pretrends"] if one["cluster"] == cluster)
+    steps = belief.checks(plan, about, asked, panel, overall, errors, lambda words: say(0.6, f"{about.label}: {words}"))
+    first = [belief.pretrend_check(pretrend), belief.missed(event, plan, errors, plan.smallest(about.id))]
+    document["checks"] = [named(one, about) for one in (*first, belief.bounds_check(limits), *steps)]
+    document["specifications"] = belief.specifications_document(steps)
     document["verdict"] = _verdict(plan, about, document)
     document["warnings"] = warnings_of(plan, about, asked, overall)
-    document["reading"] = reading(document)
+    document["rating"] = rate(facts_of(document, registered)).to_dict()
+    document["reading"] = list(reading(document))
     say(1.0, about.label)
     return document
+
+
+def _estimates(plan: Plan, about: Outcome, asked: Question, say: Callable[[float, str], None]) -> Results:
+    results: Results = {}
+    for number, choice in enumerate(plan.estimators):
+        say(0.4 * number / len(plan.estimators), f"{about.label}: {choice.name.replace('_', ' ')}")
+        for aggregate in AGGREGATES:
+            if aggregate in ESTIMATORS[choice.name].aggregates:
+                results[number, aggregate] = estimate(
+                    panel_for(asked, choice), choice.name, aggregate=aggregate, **choice.options
+                )
+    return results
+
+
+def _few(plan: Plan, overall: Result | NotEstimable, level: float | None = None) -> FewClusters | NotEstimable:
+    """Inference for few assigned areas; an estimator with errors of its own has none."""
+    if isinstance(overall, Result) and overall.own_df is not None:
+        return NotEstimable(
+            f"{overall.estimator} has errors of its own, which no reassignment of areas changes",
+            "Name an estimator whose estimate is a weighted sum of figures, for example group_time, as the headline.",
+        )
+    drawn = {"draws": plan.inference.draws, "seed": plan.inference.seed}
+    return few_clusters(overall, PARTNERSHIP, level=level or plan.level, distribution=level is None, **drawn)
+
+
+def _few_document(few: FewClusters | NotEstimable) -> dict[str, Any]:
+    if isinstance(few, NotEstimable):
+        return {"not_estimable": few.to_dict()}
+    plain = few.to_dict()
+    for row in plain["methods"]:
+        details = row.pop("details")
+        row.update({name: details.get(name) for name in ("draws", "assignments", "smallest_p", "enumerated", "scheme")})
+    return {**plain, "not_estimable": None}
 
 
 def panel_for(asked: Question, choice: EstimatorChoice) -> Panel:
@@ -108,7 +162,7 @@ def _label(row: Mapping[str, Any], names_of_labels: list[str]) -> dict[str, Any]
 
 
 def _rows(result: Result, cluster: str, level: float) -> list[dict[str, Any]]:
-    frame = result.frame(level=level, cluster=cluster)
+    frame = result.frame(level=level, cluster=cluster, inference=inference_by(cluster, result))
     labels = [name for name in result.labels.columns if name != "outcome"]
     numbers = ("estimate", "std_error", "df", "p_value", "lower", "upper")
     return [{"label": _label(row, labels), **{name: _number(row[name]) for name in numbers}} for row in frame.to_dict("records")]
@@ -117,7 +171,8 @@ def _rows(result: Result, cluster: str, level: float) -> list[dict[str, Any]]:
 def _reports(plan: Plan, number: int, aggregate: str, result: Result | NotEstimable) -> list[dict[str, Any]]:
     """One entry a clustering. A region alone is one cluster by region, so its own error comes from its authorities only."""
     choice = plan.estimators[number]
-    clusters = [one for one in plan.clusters if not (aggregate == "region" and one == "region")] or ["authority"]
+    alone = aggregate == "region"
+    clusters = [one for one in plan.clusters if not (alone and one in ("region", PARTNERSHIP))] or ["authority"]
     made = []
     for cluster in clusters:
         entry: dict[str, Any] = {
@@ -131,35 +186,27 @@ def _reports(plan: Plan, number: int, aggregate: str, result: Result | NotEstima
             continue
         try:
             rows, refused = _rows(result, cluster, plan.level), None
+            entry["inference"] = inference_by(cluster, result)
         except PanelError as error:
             rows, refused = [], {"reason": str(error), "remedy": ""}
         made.append({**entry, "rows": rows, "warnings": list(result.warnings), "not_estimable": refused})
     return made
 
 
-def headline_cluster(plan: Plan, result: Result | NotEstimable) -> str:
-    """The clustering of the headline: the plan's, or the one with the largest error; none at all counts as the largest."""
-    if plan.headline.cluster != LARGEST:
-        return plan.headline.cluster
-    if isinstance(result, NotEstimable):
-        return plan.clusters[0]
-    return max(plan.clusters, key=lambda cluster: _error(result, cluster))
+def inference_by(cluster: str, result: Result) -> str:
+    """How errors by a clustering are had: CR2 where few partnerships were assigned and the estimator keeps weights."""
+    return "cr2" if cluster == PARTNERSHIP and result.own_df is None and result.builder is not None else "clustered"
 
 
-def _error(result: Result, cluster: str) -> float:
-    try:
-        error = float(result.inference(cluster=cluster).std_error[0])
-    except PanelError:  # all in one cluster: the headline says so
-        return np.inf
-    return error if np.isfinite(error) else np.inf
-
-
-def _headline(plan: Plan, result: Result | NotEstimable, cluster: str) -> dict[str, Any]:
+def _headline(plan: Plan, result: Result | NotEstimable, cluster: str, few: FewClusters | NotEstimable) -> dict[str, Any]:
+    """The effect with the p-value and interval of the inference for few areas; by the plain clustering where that has none."""
     about = {"estimator": plan.headline.estimator, "cluster": cluster, "level": plan.level}
     if isinstance(result, NotEstimable):
         return {**about, "not_estimable": result.to_dict()}
+    if isinstance(few, FewClusters):
+        return {**about, **_by_few(result, cluster, few)}
     try:
-        inference = result.inference(cluster=cluster)
+        inference = result.inference(inference_by(cluster, result), cluster)
     except PanelError as error:
         return {**about, "not_estimable": {"reason": str(error), "remedy": ""}}
     row = _rows(result, cluster, plan.level)[0]
@@ -170,7 +217,21 @@ def _headline(plan: Plan, result: Result | NotEstimable, cluster: str) -> dict[s
         )
         return {**about, "estimate": row["estimate"], "not_estimable": {"reason": reason.rstrip("."), "remedy": remedy}}
     counts = {"clusters": int(inference.clusters[0]), "treated_clusters": int(inference.treated_clusters[0])}
-    return {**about, **{name: row[name] for name in row if name != "label"}, **counts}
+    return {**about, **{name: row[name] for name in row if name != "label"}, **counts, "method": inference.name}
+
+
+def _by_few(result: Result, cluster: str, few: FewClusters) -> dict[str, Any]:
+    """Estimate, p-value and interval as the rule for few areas gives them, with the clustered error beside."""
+    try:
+        inference = result.inference(inference_by(cluster, result), cluster)
+        error, df = _number(inference.std_error[0]), _number(inference.df[0])
+        counts = {"clusters": int(inference.clusters[0]), "treated_clusters": int(inference.treated_clusters[0])}
+    except PanelError:  # all in one cluster: the inference for few areas does not need it
+        error, df, counts = None, None, {"clusters": 1, "treated_clusters": 1}
+    label = next(row.label for row in few.methods if row.headline)
+    numbers = {"estimate": few.estimate, "std_error": error, "df": df, "p_value": few.p_value}
+    ends = {"lower": few.lower, "upper": few.upper}
+    return {**numbers, **ends, **counts, "method": few.method, "method_label": label, "treated_units": few.treated_units}
 
 
 def _design(plan: Plan, asked: Question) -> dict[str, Any]:
@@ -204,7 +265,7 @@ def _pretrends(plan: Plan, result: Result | NotEstimable | None) -> list[dict[st
             refusal = NotEstimable(f"{plan.headline.estimator} has no event study", "Name an estimator that has one.")
             made.append({"cluster": cluster, "not_estimable": refusal.to_dict()})
             continue
-        found = result if isinstance(result, NotEstimable) else pretrend_test(result, cluster)
+        found = result if isinstance(result, NotEstimable) else pretrend_test(result, cluster, inference_by(cluster, result))
         if isinstance(found, NotEstimable):
             made.append({"cluster": cluster, "not_estimable": found.to_dict()})
         else:
@@ -212,9 +273,13 @@ def _pretrends(plan: Plan, result: Result | NotEstimable | None) -> list[dict[st
     return made
 
 
-def _detectable(result: Result | NotEstimable, cluster: str) -> dict[str, Any] | None:
+def _detectable(result: Result | NotEstimable, cluster: str, power: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The smallest effect that could have been seen: by simulation from the time before, else from the error as it turned out."""
     if isinstance(result, NotEstimable):
         return None
+    if not power.get("not_estimable"):
+        kept = ("power", "alpha", "cluster", "df", "analytic")
+        return {"value": power["detectable"], "method": "simulation", **{name: power[name] for name in kept}}
     found = smallest_detectable_effect(result, cluster)
     return {"value": None, "reason": found.reason} if isinstance(found, NotEstimable) else found.to_dict()
 

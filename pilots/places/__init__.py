@@ -81,6 +81,14 @@ def partnerships() -> pd.DataFrame:
     return _read("partnerships.csv")
 
 
+def neighbours() -> pd.DataFrame:
+    """Which authorities share a land border with one of the programme's 32: authority, neighbour (codes of today).
+
+    Compiled by hand from maps: it serves the check that leaves out neighbours, and nothing else.
+    """
+    return _read("neighbours.csv")
+
+
 def names() -> dict[str, str]:
     """Name by code, ended codes included."""
     table = _authorities()

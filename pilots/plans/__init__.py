@@ -1,10 +1,9 @@
 """Plans: which question is asked of which data in which way, written down before looking. A plan is one YAML document."""
 
-from pilots.plans.model import LARGEST, Comparison, EstimatorChoice, Headline, Plan, PlanError, load_plan
+from pilots.plans.model import Comparison, EstimatorChoice, Headline, Plan, PlanError, load_plan
 from pilots.plans.tasks import named_plan, plans, register_plan, shipped_plans
 
 __all__ = [
-    "LARGEST",
     "Comparison",
     "EstimatorChoice",
     "Headline",

@@ -20,7 +20,6 @@ COMPARISONS = ("all_others", "same_regions", "programme_only")
 WEIGHTS = ("none", "denominator")
 INTENSITIES = ("on_off", "register")
 CLUSTERS = ("partnership", "region", "authority")
-LARGEST = "largest_error"  # as the headline's cluster: of the plan's clusterings, the one with the largest error
 KEYS = {
     "plan": "a short name, for example ehcp_timeliness",
     "version": "a version in quotation marks, for example “1”",
@@ -44,6 +43,7 @@ OPTIONAL = (
     "smallest_effect",
     "margins",
     "placebo_outcomes",
+    "co_interventions",
     "looks",
     "note",
 )
@@ -71,7 +71,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Headline:
-    """The estimator whose overall effect is the headline, and a clustering or `largest_error`, the most cautious of them."""
+    """The estimator whose overall effect is the headline, and the clustering of the errors that stand beside it."""
 
     estimator: str
     cluster: str
@@ -115,6 +115,7 @@ class Plan:
         smallest_effect: smallest effect that matters by outcome; where there is none the catalogue's.
         margins: for guardrails, the harm that would still be borne, by outcome; where there is none the smallest effect.
         placebo_outcomes: outcomes that the reform cannot move: an effect on them speaks against the comparison.
+        co_interventions: codes of the authorities that are in another programme, by its name.
         looks: planned looks and this one; None where there is one look only.
         text: the YAML as written.
         digest: SHA-256 of its content, whatever its layout and comments.
@@ -141,6 +142,7 @@ class Plan:
     smallest_effect: Mapping[str, float]
     margins: Mapping[str, float]
     placebo_outcomes: tuple[str, ...]
+    co_interventions: Mapping[str, tuple[str, ...]]
     looks: Looks | None
     note: str
     text: str
@@ -219,6 +221,7 @@ def _plan(document: dict[str, Any], text: str) -> Plan:
         smallest_effect=_sizes("smallest_effect", document.get("smallest_effect", {}), outcomes),
         margins=_sizes("margins", document.get("margins", {}), outcomes),
         placebo_outcomes=tuple(outcome(str(one)).id for one in document.get("placebo_outcomes") or ()),
+        co_interventions=_co_interventions(document.get("co_interventions", {})),
         looks=_looks(document.get("looks")),
         note=" ".join(str(document.get("note", "")).split()),
         text=text,
@@ -240,10 +243,8 @@ def _check_together(plan: Plan) -> None:
     names = [choice.name for choice in plan.estimators]
     if plan.headline.estimator not in names:
         raise PlanError(f"The headline's estimator “{plan.headline.estimator}” is not among the plan's: {', '.join(names)}.")
-    if plan.headline.cluster not in (*plan.clusters, LARGEST):
-        raise PlanError(
-            f"The headline's cluster “{plan.headline.cluster}” is not among the plan's: {', '.join(plan.clusters)}, {LARGEST}."
-        )
+    if plan.headline.cluster not in plan.clusters:
+        raise PlanError(f"The headline's cluster “{plan.headline.cluster}” is not among the plan's: {', '.join(plan.clusters)}.")
 
 
 def _choice(key: str, value: Any, choices: tuple[str, ...]) -> str:
@@ -283,11 +284,24 @@ def _comparison(entry: Any) -> Comparison:
     if not isinstance(entry, dict) or set(entry) - {"authorities", "leave_out"}:
         raise PlanError("comparison has the keys authorities and leave_out, and nothing else.")
     codes = tuple(str(code) for code in entry.get("leave_out") or ())
+    _check_codes("comparison leaves out", codes)
+    return Comparison(_choice("comparison: authorities", entry.get("authorities", COMPARISONS[0]), COMPARISONS), codes)
+
+
+def _check_codes(words: str, codes: tuple[str, ...]) -> None:
     known = set(authorities()["authority"])
     for code in codes:
         if code not in known:
-            raise PlanError(f"comparison leaves out “{code}”, which is no code of a local authority in England.")
-    return Comparison(_choice("comparison: authorities", entry.get("authorities", COMPARISONS[0]), COMPARISONS), codes)
+            raise PlanError(f"{words} “{code}”, which is no code of a local authority in England.")
+
+
+def _co_interventions(entry: Any) -> dict[str, tuple[str, ...]]:
+    if not isinstance(entry, dict) or not all(isinstance(codes, list) for codes in entry.values()):
+        raise PlanError("co_interventions gives a list of codes for a programme, for example {Safety Valve: [E08000002]}.")
+    found = {str(name): tuple(str(code) for code in codes) for name, codes in entry.items()}
+    for name, codes in found.items():
+        _check_codes(f"co_interventions: {name} names", codes)
+    return found
 
 
 def _level(value: Any) -> float:

@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 
 from pilots.catalogue import Aliases, FileAlias, aliases, in_force, publications
 from pilots.published.files import NotReadable, Upload
+from pilots.published.lait_table import PUBLICATION as LONG_TABLE
 
 # “Reporting year 2025” or “2022 Reporting year”, as the second line of the data guidance has it.
 _GUIDANCE = re.compile(r"^\s*(?:reporting year\s+(\d{4})|(\d{4})\s+reporting year)\s*$", re.IGNORECASE | re.MULTILINE)
@@ -27,7 +28,7 @@ def publication_of(filename: str, upload: Upload) -> Aliases:
     Raises:
         NotReadable: none of the catalogue.
     """
-    known = [aliases(name) for name in publications()]
+    known = [aliases(name) for name in publications() if name != LONG_TABLE]
     title = next((line.strip() for line in upload.guidance.splitlines() if line.strip()), "")
     for entry in known:
         if title.casefold() == entry.title.casefold():
@@ -43,7 +44,8 @@ def publication_of(filename: str, upload: Upload) -> Aliases:
     can = "; ".join(f"{entry.title} ({', '.join(alias.pattern for alias in entry.files)})" for entry in known)
     raise NotReadable(
         f"{filename}{called} is not a publication that can be taken in: none of its files is known ({names}). "
-        f"Known by the names of their files: {can}."
+        f"Known by the names of their files: {can}. The long table of the Local Authority Interactive Tool is taken in by: "
+        "pilots import-lait."
     )
 
 

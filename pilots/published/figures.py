@@ -9,7 +9,7 @@ import polars as pl
 
 from pilots.periods import KINDS, ordered, parse
 from pilots.places import authorities, names, partnerships, region_names
-from pilots.published.cells import UNUSABLE, classified
+from pilots.published.cells import NUMBER, UNUSABLE, classified
 from pilots.published.remarks import Remarks
 from pilots.published.rows import ROW
 
@@ -18,17 +18,18 @@ NO_ROW = "no row"
 _LONGEST_SOURCE = 200
 
 
-def figures(cells: pl.DataFrame, remarks: Remarks) -> pd.DataFrame:
+def figures(cells: pl.DataFrame, remarks: Remarks, spelling: str = NUMBER) -> pd.DataFrame:
     """Numbers and symbols of the mapped cells of all files.
 
     Args:
         cells: measure, period, authority, text, file, column and row.
         remarks: gets the cells that cannot be read, and what is given more than once.
+        spelling: the pattern of what counts as a number.
 
     Returns:
         One row a figure, in the order of measure, period and authority: these, value, symbol, source, file.
     """
-    table = classified(cells)
+    table = classified(cells, spelling)
     for row in table.filter((pl.col("symbol") == UNUSABLE) & ~pl.col("refused")).sort("file", ROW).iter_rows(named=True):
         facts = {"row": row[ROW], "column": row["column"], "found": row["text"].strip()[:80]}
         remarks.add("unreadable", file=row["file"], **facts, authority=row["authority"], period=row["period"])

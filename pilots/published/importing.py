@@ -1,6 +1,7 @@
 """The import of a release: bytes kept, files read, figures stored under one vintage, with a report of what could not be used."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
@@ -47,6 +48,42 @@ def import_ees(store: Store, actor: Actor, filename: str, content: bytes, progre
         NotAllowed: the actor may not import published series.
         NotReadable: it cannot be taken in; the message says why and what to do.
     """
+    came = receive(store, actor, filename, content, progress)
+    if isinstance(came, ImportReport):
+        return came
+    remarks = Remarks()
+    publication, edition, values = _read(came.name, content, remarks, came.tell)
+    return store_figures(came, publication, edition, values, remarks)
+
+
+@dataclass(frozen=True)
+class Received:
+    """A file whose bytes are kept: where, from whom, its safe name, their SHA-256, and who is told of progress."""
+
+    store: Store
+    actor: Actor
+    name: str
+    digest: str
+    tell: Progress
+
+
+def receive(store: Store, actor: Actor, filename: str, content: bytes, progress: Progress | None) -> Received | ImportReport:
+    """Keep the bytes of a file before anything looks into them.
+
+    Args:
+        store: where to.
+        actor: who imports.
+        filename: the name it came with.
+        content: its bytes.
+        progress: is told the share done (0 to 1) and what is being done.
+
+    Returns:
+        What was received; or, where these very bytes are a vintage already, its report with `repeated` set.
+
+    Raises:
+        NotAllowed: the actor may not import published series.
+        NotReadable: the file is too large.
+    """
     check_actor_can(actor, ACTION)
     tell = progress or (lambda share, words: None)
     name = safe_name(filename)
@@ -61,9 +98,7 @@ def import_ees(store: Store, actor: Actor, filename: str, content: bytes, progre
     detail = {"step": "received", "filename": name, "size": len(content), "sha256": digest}
     with store.write(actor, ACTION, name, detail) as connection:
         keep_bytes(connection, content)
-    remarks = Remarks()
-    publication, edition, values = _read(name, content, remarks, tell)
-    return _store(store, actor, name, digest, publication, edition, values, remarks, tell)
+    return Received(store, actor, name, digest, tell)
 
 
 def _read(name: str, content: bytes, remarks: Remarks, tell: Progress) -> tuple[Aliases, str, pd.DataFrame]:
@@ -83,7 +118,7 @@ def _read(name: str, content: bytes, remarks: Remarks, tell: Progress) -> tuple[
             f"{name} gives no figure for a local authority, so nothing was stored. {reasons}. Send the release as published."
         )
     values = figures(pl.concat(cells), remarks)
-    _tell_codes(codes, remarks)
+    tell_codes(codes, remarks)
     counts = values["file"].value_counts()
     for entry in remarks.sections["files"]:
         entry["values"] = int(counts.get(entry["file"], 0))
@@ -140,8 +175,13 @@ def _tell_file(remarks: Remarks, name: str, reason: str, rows: Rows | None = Non
     remarks.add("files", file=name, read_as=read_as, values=0, reason=reason, **counts)
 
 
-def _tell_codes(codes: list[pl.DataFrame], remarks: Remarks) -> None:
-    """One remark a code and kind, over all files and periods."""
+def tell_codes(codes: list[pl.DataFrame], remarks: Remarks) -> None:
+    """One remark a code and kind, over all files and periods.
+
+    Args:
+        codes: the codes that are not today's, in the columns `CODES`, one frame a file.
+        remarks: gets them.
+    """
     table = pl.concat(codes).sort("code", "kind", "period")
     for (code, kind), part in table.group_by("code", "kind", maintain_order=True):
         first = dict(zip(CODES, part.row(0), strict=True))
@@ -157,27 +197,29 @@ def _tell_codes(codes: list[pl.DataFrame], remarks: Remarks) -> None:
         )
 
 
-def _store(
-    store: Store,
-    actor: Actor,
-    name: str,
-    digest: str,
-    publication: Aliases,
-    edition: str,
-    values: pd.DataFrame,
-    remarks: Remarks,
-    tell: Progress,
-) -> ImportReport:
-    """Store vintage, figures, report and audit event in one transaction; the database takes several at once one after another."""
+def store_figures(came: Received, publication: Aliases, edition: str, values: pd.DataFrame, remarks: Remarks) -> ImportReport:
+    """Store vintage, figures, report and audit event in one transaction; the database takes several at once one after another.
+
+    Args:
+        came: the file.
+        publication: whose figures they are.
+        edition: of the publication.
+        values: one row a figure, as `pilots.published.figures.figures` gives them.
+        remarks: what could not be used; gets gaps, breaks and what changed.
+
+    Raises:
+        NotReadable: someone else imported another file in the very same moment.
+    """
+    tell, name = came.tell, came.name
     tell(0.78, "Counting what is there and what is missing")
     fed = feeds(publication.publication, values, remarks)
     tell_breaks(fed, remarks)
     tell_gaps(values, remarks)
-    facts = {"publication": publication.publication, "edition": edition, "filename": name, "sha256": digest}
+    facts = {"publication": publication.publication, "edition": edition, "filename": name, "sha256": came.digest}
     detail: dict[str, Any] = {"step": "imported", **facts, "values": len(values)}
     tell(0.85, f"Storing {len(values):,} figures")
     try:
-        with store.write(actor, ACTION, f"{publication.publication} {edition}", detail) as connection:
+        with came.store.write(came.actor, ACTION, f"{publication.publication} {edition}", detail) as connection:
             restates = _compare(connection, publication.publication, edition, values, remarks)
             kept = {
                 "values": len(values),
@@ -187,13 +229,13 @@ def _store(
                 "notes": remarks.notes,
             }
             reference = stored.add_vintage(
-                connection, values=values, alias_version=publication.version, received_by=actor.subject, report=kept, **facts
+                connection, values=values, alias_version=publication.version, received_by=came.actor.subject, report=kept, **facts
             )
             detail["reference"] = reference
             detail["restates"] = restates
             row = stored.stored_vintage(connection, reference)
     except stored.VintageTaken as error:
-        return _someone_was_first(store, name, digest, error)
+        return _someone_was_first(came.store, name, came.digest, error)
     if row is None:
         raise RuntimeError(f"{reference} was stored but cannot be read back")
     tell(1.0, "Done")

@@ -57,6 +57,10 @@ SECTIONS: dict[str, tuple[str, dict[str, str]]] = {
         {"file": "File", "column": "Column", "copies": "Copies", "identical": "Copies are the same", "used": "Used"},
     ),
     "unknown_columns": ("Columns that are not known", {"file": "File", "column": "Column", "like": "Looks like"}),
+    "unknown_measures": (
+        "Measures that are not known",
+        {"file": "File", "measure": "Name in the file", "rows": "Rows left out", "like": "Looks like"},
+    ),
     "missing_columns": (
         "Measures that a file did not give",
         {"file": "File", "measure": "Measure", "expected": "Looked for", "reason": "Why not"},

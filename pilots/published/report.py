@@ -24,6 +24,7 @@ _OUTCOMES = {
     "unusable": "Not usable",
 }
 _SHOWN = 12  # rows of a long section that the text shows; the tables and the JSON have all
+_NAMED = 100  # names beyond which the summary, too, shows a few only
 _WHOLE = ("Outcomes", "Files", "Notes")
 
 
@@ -68,12 +69,14 @@ class ImportReport:
         """
         kept = row["report"]
         facts = {name: row[name] for name in ("reference", "publication", "edition", "filename", "sha256", "received_at")}
-        parts = {name: kept[name] for name in ("values", "outcomes", "sections", "restates", "notes")}
+        parts = {name: kept[name] for name in ("values", "outcomes", "restates", "notes")}
+        # A report that was stored before a section was there has none of it.
+        parts["sections"] = {name: kept["sections"].get(name, []) for name in SECTIONS}
         return cls(title=aliases(row["publication"]).title, repeated=repeated, **facts, **parts)
 
     def summary(self) -> str:
         """What came in, in two or three sentences."""
-        files = [entry for entry in self.sections["files"] if entry["values"]]
+        files = {entry["file"] for entry in self.sections["files"] if entry["values"]}
         if self.repeated:
             return (
                 f"This very file was imported on {self.received_at:%d %B %Y at %H:%M %Z} as {self.reference} ({self.title}, "
@@ -98,8 +101,9 @@ class ImportReport:
             words.append(f"{unusable:,} {'figure' if unusable == 1 else 'figures'} could not be used.{why}")
         gaps = [entry for entry in self.sections["gaps"] if entry["programme"]]
         if gaps:
-            who = ", ".join(dict.fromkeys(f"{gap['name']} {gap['period']}" for gap in gaps))
-            words.append(f"Authorities of the programme without some figures: {who}.")
+            who = list(dict.fromkeys(f"{gap['name']} {gap['period']}" for gap in gaps))
+            told = who if len(who) <= _NAMED else [*who[:_SHOWN], f"and {len(who) - _SHOWN} more in the table"]
+            words.append(f"Authorities of the programme without some figures: {', '.join(told)}.")
         return " ".join(words)
 
     def tables(self) -> dict[str, pd.DataFrame]:

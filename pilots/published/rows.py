@@ -59,14 +59,14 @@ def read_rows(name: str, text: str) -> Rows:
         Unusable: no header, no rows, rows of another length than the header, no column that the layout needs, or no rows of
             authorities.
     """
-    header = [column.translate(_STRAY).replace("\xa0", " ").strip() for column in _first_line(text)]
+    header = [column.translate(_STRAY).replace("\xa0", " ").strip() for column in first_line(text)]
     _check_header(header)
-    table = _cells(text, len(header))
+    table = text_cells(text, len(header))
     if table.is_empty():
         raise Unusable("it has a header and no rows")
     duplicates = [_duplicate(table, header, column, copies) for column, copies in Counter(header).items() if copies > 1]
-    first = {column: _place(header.index(column)) for column in dict.fromkeys(header)}
-    named = table.select(ROW, *(pl.col(place).alias(column) for column, place in first.items()))
+    first = {column: place(header.index(column)) for column in dict.fromkeys(header)}
+    named = table.select(ROW, *(pl.col(at).alias(column) for column, at in first.items()))
     named = named.with_columns(pl.col(*REQUIRED).str.strip_chars())
     level = pl.col("geographic_level").str.to_lowercase()
     rows = named.filter(level == AUTHORITY_LEVEL)
@@ -76,12 +76,17 @@ def read_rows(name: str, text: str) -> Rows:
     return Rows(name, header, len(table), rows, named.filter(level == REGION_LEVEL), duplicates)
 
 
-def _place(at: int) -> str:
+def place(at: int) -> str:
     """The name of a column by its position: a header may have one name twice."""
     return f"\x1f{at}"
 
 
-def _first_line(text: str) -> list[str]:
+def first_line(text: str) -> list[str]:
+    """The cells of the first line, or none.
+
+    Raises:
+        Unusable: it is not CSV.
+    """
     try:
         return next(csv.reader(io.StringIO(text[:100_000])), [])
     except csv.Error as error:
@@ -97,17 +102,28 @@ def _check_header(header: list[str]) -> None:
         raise Unusable(f"it is not in the standard layout: there is no column {', '.join(missing)}.{hint}")
 
 
-def _cells(text: str, width: int) -> pl.DataFrame:
-    """All cells below the header as text; blank lines are passed over, other short or long rows refused."""
+def text_cells(text: str, width: int) -> pl.DataFrame:
+    """All cells below the header as text; blank lines are passed over, other short or long rows refused.
+
+    Args:
+        text: the whole file.
+        width: cells of the header.
+
+    Returns:
+        Columns `place(0)`, `place(1)` and so on, and `ROW`, the number of the row in the file; blanks are "".
+
+    Raises:
+        Unusable: a row is shorter or longer than the header, or the text is not CSV.
+    """
     try:
         table = pl.read_csv(io.BytesIO(text.encode()), has_header=False, infer_schema=False)
     except pl.exceptions.PolarsError:
         raise Unusable(_what_is_wrong(text, width)) from None
     if table.width != width:
         raise Unusable(_what_is_wrong(text, width))
-    table.columns = [_place(at) for at in range(width)]
+    table.columns = [place(at) for at in range(width)]
     table = table.with_row_index(ROW, offset=1).slice(1)
-    if table[_place(width - 1)].null_count():
+    if table[place(width - 1)].null_count():
         # A blank last cell, or a row that is too short: polars cannot tell which, the standard library can.
         wrong = _ragged(text, width)
         if wrong:
@@ -131,6 +147,6 @@ def _what_is_wrong(text: str, width: int) -> str:
 
 
 def _duplicate(table: pl.DataFrame, header: list[str], column: str, copies: int) -> Duplicate:
-    places = [_place(at) for at, name in enumerate(header) if name == column]
-    identical = all(table[places[0]].equals(table[place]) for place in places[1:])
+    places = [place(at) for at, name in enumerate(header) if name == column]
+    identical = all(table[places[0]].equals(table[at]) for at in places[1:])
     return Duplicate(column, copies, identical)

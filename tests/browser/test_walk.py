@@ -66,7 +66,7 @@ def test_from_a_return_with_faults_to_its_effect(demonstration_url: str, serve: 
     looker.page.get_by_role("textbox", name="Name of a new release").fill("With the summer return")
     looker.press("Make a release")
     assert "Release With the summer return is made" in looker.text()
-    looker.choose("Plan", "Digital EHC plans and the 20-week limit (digital_ehcp 1, registered)")
+    looker.choose("Plan", "Digital EHC plans and the 20-week limit (digital_ehcp 2, registered)")
     looker.press("Evaluate this plan")
     looker.page.get_by_text("is stored").wait_for()
     looker.look("10-evaluated")

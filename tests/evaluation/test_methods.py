@@ -7,17 +7,24 @@ from pathlib import Path
 import pytest
 
 import evaluation
-from evaluation import ESTIMATORS, INFERENCES
+from evaluation import ESTIMATORS, INFERENCES, families, robustness, sensitivity
 
 PAGE = (Path(evaluation.__file__).parent / "METHODS.md").read_text(encoding="utf-8")
-PARTS = ("Estimand", "Equation", "Standard error", "Degrees of freedom", "Refuses", "Reference", "Tolerance")
+PARTS = ("Estimand", "Equation", "Standard error", "Degrees of freedom", "Refuses", "Reference", "Tolerance", "Breaks")
+
+# Public functions that are told under the heading of another.
+UNDER = {"spending": "plan_looks", "fieller": "cost_ratio", "regional_effects_of": "regional_effects", "stepdown": "family"}
 
 
 def diagnostics() -> list[str]:
     """Exported functions that say something about a result."""
-    rooms = ("evaluation.diagnostics", "evaluation.verdict")
+    rooms = ("evaluation.diagnostics", "evaluation.verdict", "evaluation.few_clusters")
     exported = {name: getattr(evaluation, name) for name in evaluation.__all__}
-    return [name for name, thing in exported.items() if inspect.isfunction(thing) and thing.__module__.startswith(rooms)]
+    found = [name for name, thing in exported.items() if inspect.isfunction(thing) and thing.__module__.startswith(rooms)]
+    found.remove("few_clusters_by_outcome")  # stands under few_clusters
+    for room in (robustness, sensitivity, families):
+        found += [name for name in room.__all__ if inspect.isfunction(getattr(room, name))]
+    return [name for name in found if name not in UNDER]
 
 
 def section(name: str) -> str | None:

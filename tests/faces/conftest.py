@@ -1,9 +1,12 @@
 """A store of one's own for each test, and the command line on it."""
 
 import html
+import importlib.util
 import re
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -16,6 +19,31 @@ from streamlit.testing.v1 import AppTest, app_test
 from pilots.__main__ import pilots
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+def _load(name: str) -> ModuleType:
+    """A module of this folder, which is no package; the others may import it as `faces_<name>`."""
+    spec = importlib.util.spec_from_file_location(f"faces_{name}", Path(__file__).with_name(f"{name}.py"))
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+FILLED = _load("filled")
+
+
+@pytest.fixture
+def question() -> dict[str, Any]:
+    """A question's document as older runs have it."""
+    return FILLED.small()
+
+
+@pytest.fixture
+def full() -> dict[str, Any]:
+    """A question's document with every part that a run can have."""
+    return FILLED.filled(FILLED.small())
 
 
 @pytest.fixture

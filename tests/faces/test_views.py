@@ -3,96 +3,10 @@
 from typing import Any
 
 import pandas as pd
-import pytest
+from faces_filled import result, row
 
 from pilots import views
 from pilots.charts import Mark, ends_of, event_study, forest, number, timeline
-
-
-def row(estimate: float | None, error: float | None, **label: Any) -> dict[str, Any]:
-    known = estimate is not None and error is not None
-    return {
-        "label": label,
-        "estimate": estimate,
-        "std_error": error,
-        "p_value": 0.0004 if known else None,
-        "lower": estimate - 2 * error if known else None,
-        "upper": estimate + 2 * error if known else None,
-    }
-
-
-def result(aggregate: str, rows: list[dict[str, Any]], cluster: str = "region", **more: Any) -> dict[str, Any]:
-    base = {"estimator": "group_time", "options": {"control": "not_yet_treated"}, "not_estimable": None}
-    return {**base, "aggregate": aggregate, "cluster": cluster, "rows": rows, **more}
-
-
-@pytest.fixture
-def question() -> dict[str, Any]:
-    overall = row(-6.1, 2.0)
-    return {
-        "outcome_label": "Requests refused",
-        "unit_label": "percentage points",
-        "period_word": "term",
-        "level": 0.95,
-        "headline": {"estimator": "group_time", "cluster": "region", "level": 0.95, "clusters": 9, **overall},
-        "results": [
-            result("overall", [overall]),
-            result("event_time", [row(0.4, 1.0, event_time=-2), row(0.0, None, event_time=-1), row(-6.1, 2.0, event_time=0)]),
-            # One row of a region that is in the document out of official order, one region without an error.
-            result("region", [row(-3.0, 1.0, region="E12000007"), row(-9.0, None, region="E12000001")], cluster="authority"),
-        ],
-        "design": {
-            "treated_units": 32,
-            "comparison_units": 119,
-            "cohorts": [{"first_treated": "2023/24 spring", "units": 32}],
-            "clusters": {"region": 9, "authority": 151},
-            "treated_clusters": {"region": 9, "authority": 32},
-            "periods": ["2022/23 autumn", "2023/24 spring"],
-            "cells": 300,
-            "missing_cells": 2,
-            "missing_treated_cells": 1,
-        },
-        "pretrends": [
-            {
-                "cluster": "region",
-                "not_estimable": None,
-                "p_value": 0.09,
-                "p_value_hotelling": 0.2,
-                "reading": "No difference was found.",
-            },
-            {"cluster": "authority", "not_estimable": {"reason": "too few periods", "remedy": ""}},
-        ],
-        "smallest_detectable_effect": {"value": 5.6, "power": 0.8},
-        "leave_one_region_out": [
-            {"left_out": "E12000007", **row(-5.0, 2.0)},
-            {"left_out": "E12000001", "not_estimable": {"reason": "nobody is left", "remedy": ""}},
-        ],
-        "makeup": {
-            "bacon": {
-                "authorities": 140,
-                "left_out": 11,
-                "comparisons": [
-                    {"treated": 6, "untreated": None, "type": "Treated vs Untreated", "estimate": -6.0, "weight": 0.75},
-                    {"treated": 8, "untreated": 6, "type": "Later vs Earlier Treated", "estimate": 2.0, "weight": 0.25},
-                ],
-                "not_estimable": None,
-            },
-            "two_way_weights": {
-                "by_event_time": [
-                    {"event_time": 0, "positive": 0.9, "negative": 0.0},
-                    {"event_time": 1, "positive": 0.2, "negative": -0.1},
-                ],
-                "not_estimable": None,
-            },
-            "carriers": {
-                "cells": 40,
-                "half": 9,
-                "largest": [{"authority": "E06000001", "period": "2023/24 spring", "treated": True, "weight": 0.031}],
-                "not_estimable": None,
-            },
-        },
-        "truth": {"overall": -5.0, "by_event_time": {"-2": 0.0, "-1": 0.0, "0": -5.0}, "by_region": {"E12000007": -4.0}},
-    }
 
 
 def test_the_headline_has_true_minus_signs_and_a_p_value_that_is_never_zero(question: dict[str, Any]) -> None:

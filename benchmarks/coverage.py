@@ -1,0 +1,146 @@
+"""How often 95% intervals hold the known truth, over synthetic demonstration programmes.
+
+usage: python -m benchmarks.coverage [--programmes 500] [--resamples 999] [--first 0]
+
+Every programme is drawn anew from its seed. Its true effect on every cell is known, so the truth of each estimate is its own
+weights on those. Overall: the headline rule. By event time: CR2 by partnership, as the screen shows it. Beside them the plain
+clustered intervals.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from datetime import date
+from multiprocessing import Pool
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from evaluation import Cells, Panel, Result, estimate
+from evaluation.few_clusters import FewClusters, few_clusters
+from pilots.catalogue import outcome
+from pilots.demonstration import Programme, programme
+from pilots.demonstration.build import demonstration_plans
+from pilots.demonstration.design import places, terms
+from pilots.panels import PARTNERSHIP, starts
+from pilots.places import partnerships
+from pilots.register import all_spells
+
+QUESTIONS = (
+    ("digital_ehcp", "termly_timeliness_20_weeks"),
+    ("digital_ehcp", "termly_exceptions"),
+    ("mediation", "termly_requests_refused"),
+    ("ap_tiers", "termly_ap_sustained"),
+)
+OPTIONS = {"control": "not_yet_treated"}
+EVENT_TIMES = (0, 1, 2, 3)
+Row = tuple[str, str, float, float, bool]  # question, what, error of the estimate, width of the interval, truth inside
+
+
+def panel_of(made: Programme, reform: str, name: str) -> Panel:
+    """The panel of one outcome of a demonstration plan, without a store."""
+    plan = next(one for one in demonstration_plans() if one.plan == reform)
+    spells = made.spells.assign(
+        start=pd.to_datetime(made.spells["start"]).dt.date,
+        end=pd.Series([date.fromisoformat(day) if day else None for day in made.spells["end"]], dtype=object),
+        stage=made.spells["stage"].astype(int),
+        intensity=made.spells["intensity"].astype(float),
+    )
+    first, stop = starts(all_spells([spells]), plan, "term")
+    rows = made.outcome_rows(outcome(name))
+    order = {term: at for at, term in enumerate(terms())}
+    until = rows["authority"].map(stop).map(order).fillna(len(order))
+    rows = rows[(rows["period"].map(order) < until) & ~rows["authority"].isin(plan.comparison.leave_out)]
+    rows = rows.astype({"authority": str, "period": str})
+    where = places()
+    together = partnerships().set_index("authority")["partnership"]
+    treatment = pd.DataFrame({"authority": where.codes, "region": where.regions})
+    treatment[PARTNERSHIP] = [f"Partnership {together[code]}" if code in together.index else code for code in where.codes]
+    treatment["first_treated"] = [first.get(code) for code in where.codes]
+    return Panel.from_cells(
+        Cells.from_rows(rows, unit="authority", period="period", values=["numerator", "denominator"]),
+        treatment=treatment,
+        outcome={name: ("numerator", "denominator", 100.0)},
+        cluster=("region", PARTNERSHIP),
+        region="region",
+        periods=list(terms()),
+    )
+
+
+def truth_of(made: Programme, reform: str, name: str, result: Result) -> np.ndarray:
+    """The truth of exactly what each row estimates."""
+    unit = {label: at for at, label in enumerate(result.panel.units)}
+    period = {label: at for at, label in enumerate(result.panel.periods)}
+    effects = np.zeros((len(unit), len(period)))
+    mine = made.effects[(made.effects["reform"] == reform) & (made.effects["outcome"] == name)]
+    for code, term, effect in mine[["authority", "period", "effect"]].itertuples(index=False, name=None):
+        if code in unit and term in period:
+            effects[unit[code], period[term]] = effect
+    return np.asarray(result.weights @ effects.ravel())
+
+
+def of_programme(task: tuple[int, int]) -> list[Row]:
+    """Every interval of one programme."""
+    seed, resamples = task
+    made = programme(seed)
+    return [row for reform, name in QUESTIONS for row in _rows(made, reform, name, resamples)]
+
+
+def _rows(made: Programme, reform: str, name: str, resamples: int) -> Iterator[Row]:
+    panel = panel_of(made, reform, name)
+    question = f"{reform}: {name}"
+    overall = estimate(panel, "group_time", **OPTIONS)
+    event = estimate(panel, "group_time", aggregate="event_time", **OPTIONS)
+    assert isinstance(overall, Result) and isinstance(event, Result)
+    truth = float(truth_of(made, reform, name, overall)[0])
+    error = float(overall.estimates[0]) - truth
+    few = few_clusters(overall, PARTNERSHIP, draws=resamples, seed=made.seed)
+    assert isinstance(few, FewClusters)
+    for row in few.methods:
+        low, high = (-np.inf if row.lower is None else row.lower), (np.inf if row.upper is None else row.upper)
+        if row.p_value is not None:
+            yield question, f"overall, {row.label}", error, high - low, low <= truth <= high
+            if row.headline:
+                yield question, "overall, headline", error, high - low, low <= truth <= high
+    truths = truth_of(made, reform, name, event)
+    for how in ("cr2", "clustered"):
+        low, high = event.inference(how, PARTNERSHIP).interval(0.95)
+        for k, when in enumerate(event.labels["event_time"]):
+            if not pd.isna(when) and int(when) in EVENT_TIMES:
+                inside = bool(low[k] <= truths[k] <= high[k])
+                yield (
+                    question,
+                    f"event time {when}, {how}",
+                    float(event.estimates[k] - truths[k]),
+                    float(high[k] - low[k]),
+                    inside,
+                )
+
+
+def main() -> None:
+    """Print coverage by question."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--programmes", type=int, default=500)
+    parser.add_argument("--resamples", type=int, default=999)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=2)
+    asked = parser.parse_args()
+    begun = time.perf_counter()
+    tasks = [(seed, asked.resamples) for seed in range(asked.first, asked.first + asked.programmes)]
+    with Pool(asked.workers) as pool:
+        parts = list(tqdm(pool.imap(of_programme, tasks), total=len(tasks), desc="programmes"))
+    table = pd.DataFrame([row for part in parts for row in part], columns=["question", "what", "error", "width", "inside"])
+    found = table.groupby(["what", "question"]).agg(
+        bias=("error", "mean"), spread=("error", "std"), width=("width", "median"), coverage=("inside", "mean")
+    )
+    print(f"{asked.programmes} programmes from seed {asked.first}; {asked.resamples} resamples")
+    print(found.round(3).to_string())
+    print(table.groupby("what")["inside"].mean().round(3).to_string())
+    print(f"{time.perf_counter() - begun:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

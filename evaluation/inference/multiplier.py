@@ -1,0 +1,104 @@
+"""Multiplier bootstrap over the sums of scores by cluster, with simultaneous bands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from evaluation.errors import OptionError, check_choice
+from evaluation.inference.base import Inference, Scored
+from evaluation.inference.clustered import cluster_sums, clustered
+
+DEFAULTS: dict[str, Any] = {"draws": 999, "weights": "mammen", "simultaneous": True, "seed": 20_230_302}
+QUARTILES = float(stats.norm.ppf(0.75) - stats.norm.ppf(0.25))
+GOLDEN = (1 + np.sqrt(5)) / 2
+WEIGHTS: dict[str, tuple[np.ndarray, float]] = {  # values, and the probability of the first of two (else all alike)
+    "mammen": (np.array([1 - GOLDEN, GOLDEN]), float(GOLDEN / np.sqrt(5))),
+    "rademacher": (np.array([-1.0, 1.0]), 0.5),
+    "webb": (np.sqrt(np.array([1.5, 1.0, 0.5, 0.5, 1.0, 1.5])) * np.array([-1, -1, -1, 1, 1, 1]), 0.0),
+}
+
+
+@lru_cache(maxsize=4)
+def multipliers(draws: int, groups: int, weights: str, seed: int) -> np.ndarray:
+    """Weights of clusters, draws × G, with mean 0 and variance 1."""
+    random = np.random.Generator(np.random.PCG64(seed))
+    values, first = WEIGHTS[weights]
+    if weights == "webb":
+        out = values[random.integers(0, len(values), (draws, groups), dtype=np.uint8)]
+    else:
+        out = np.where(random.random((draws, groups)) < first, values[0], values[1])
+    out.setflags(write=False)
+    return np.asarray(out)
+
+
+def multiplier(result: Scored, cluster: str | None, options: Mapping[str, Any]) -> Inference:
+    """Multiplier bootstrap errors and, by default, bands that hold for all rows of an outcome at once; see METHODS.md.
+
+    Options: `draws`, `weights` (mammen, rademacher, webb), `simultaneous`, `seed`.
+    """
+    _check(options)
+    base = clustered(result, cluster, {"factor": "none", "distribution": "normal"})
+    if result.own_df is not None:
+        return replace(base, name="multiplier", details={"draws": 0})
+    codes = result.panel.cluster_codes(cluster)[1]
+    sums = cluster_sums(result.scores, codes)
+    good = np.flatnonzero(np.isfinite(base.std_error))
+    drawn = multipliers(int(options["draws"]), len(sums), options["weights"], int(options["seed"])) @ sums[:, good]
+    error = np.full(len(base.estimates), np.nan)
+    error[good] = _spread(drawn)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        covariance = base.covariance * np.outer(error, error) / np.outer(base.std_error, base.std_error)
+    outcomes = result.labels["outcome"].to_numpy()
+    largest = {
+        name: np.sort(np.abs(drawn[:, outcomes[good] == name] / error[good][outcomes[good] == name]).max(axis=1))
+        for name in dict.fromkeys(outcomes[good])
+    }
+    kept = {name: options[name] for name in DEFAULTS}
+    counts = {"groups": len(sums), "critical_at_95": {name: _critical(values, 0.95) for name, values in largest.items()}}
+    found = replace(base, name="multiplier", covariance=covariance, details={**kept, **counts})
+    return _simultaneous(found, outcomes, largest) if options["simultaneous"] else found
+
+
+def _spread(drawn: np.ndarray) -> np.ndarray:
+    """Errors from the quartiles of the draws (draws × K) ÷ those of a standard normal."""
+    count = len(drawn)
+    low, high = int(np.ceil(count * 0.25)) - 1, int(np.ceil(count * 0.75)) - 1
+    ordered = np.partition(np.ascontiguousarray(drawn.T), (low, high), axis=1)
+    return np.asarray((ordered[:, high] - ordered[:, low]) / QUARTILES)
+
+
+def _critical(largest: np.ndarray, level: float) -> float:
+    """The value that a share `level` of the largest |t| (sorted) does not exceed."""
+    return float(largest[min(int(np.ceil(len(largest) * level)), len(largest)) - 1])
+
+
+def _simultaneous(found: Inference, outcomes: np.ndarray, largest: dict[Any, np.ndarray]) -> Inference:
+    """The inference with bands by the largest |t| of an outcome's rows, and p-values that go with them."""
+    error = found.std_error
+    with np.errstate(invalid="ignore", divide="ignore"):
+        t = np.abs(found.estimates / error)
+    p = np.full(len(t), np.nan)
+    for name, values in largest.items():
+        mine = (outcomes == name) & np.isfinite(t)
+        p[mine] = (1 + len(values) - np.searchsorted(values, t[mine], side="left")) / (1 + len(values))
+
+    def band(level: float) -> tuple[np.ndarray, np.ndarray]:
+        critical = np.array([_critical(largest[name], level) if name in largest else np.nan for name in outcomes])
+        return found.estimates - critical * error, found.estimates + critical * error
+
+    return replace(found, own_p=p, own_interval=band)
+
+
+def _check(options: Mapping[str, Any]) -> None:
+    check_choice("weights", options["weights"], tuple(WEIGHTS))
+    check_choice("simultaneous", options["simultaneous"], (True, False))
+    for name, least in (("draws", 99), ("seed", 0)):
+        value = options[name]
+        if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
+            raise OptionError(f"{name} must be a whole number, {least} or more, not {value!r}.")

@@ -1,0 +1,286 @@
+"""Whether to believe a number: the checks on one outcome, each as a row, and what the sensitivity pictures need."""
+
+from collections.abc import Callable, Iterator
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from evaluation import ESTIMATORS, NotEstimable, Panel, Result
+from evaluation.few_clusters import FewClusters
+from evaluation.robustness import (
+    Ask,
+    Check,
+    Specification,
+    balance,
+    co_interventions,
+    design_card,
+    influence_of_cells,
+    leave_out,
+    missing_returns,
+    neighbours,
+    placebo_dates,
+    power_by_simulation,
+    power_next_period,
+    series_breaks,
+    specification_curve,
+)
+from evaluation.sensitivity import Bounds, bounds, missed_trend
+from pilots.catalogue import Outcome
+from pilots.panels import PARTNERSHIP, Question
+from pilots.periods import parse
+from pilots.places import neighbours as places_that_border
+from pilots.plans import Plan
+
+POWER_DRAWS = 2000
+SHOWN = 400  # effects under reassignment that are kept for the picture
+# Estimators of other effects, of another unit, or with errors that no clustering changes: no choices of the specification curve.
+APART = ("dose", "interrupted_series", "rollout", "switchers", "synthetic", "triple_difference", "two_way_fixed_effects")
+PROGRAMMES = "Does another programme in the comparison group hide or feign the effect?"
+PRETREND = "Were the groups on different paths before the reform?"
+
+
+def asked_again(plan: Plan, cluster: str, inference: str = "clustered") -> Ask:
+    """What the checks estimate again: the headline's estimator and options, with errors by its clustering."""
+    choice = next(one for one in plan.estimators if one.name == plan.headline.estimator)
+    return Ask(choice.name, dict(choice.options), cluster, plan.level, inference)
+
+
+def checks(
+    plan: Plan,
+    about: Outcome,
+    asked: Question,
+    panel: Panel,
+    overall: Result | NotEstimable,
+    inference: str,
+    say: Callable[[str], None],
+) -> list[dict[str, Any]]:
+    """Every check that estimates again or looks at the panel, as plain JSON, in the order in which they are shown."""
+    if isinstance(overall, NotEstimable):
+        return []
+    ask = asked_again(plan, plan.headline.cluster, inference)
+    made: list[Check] = []
+    steps: list[tuple[str, Callable[[], Check]]] = [
+        ("balance", lambda: balance(panel, plan.headline.cluster)),
+        ("each region left out", lambda: leave_out(panel, ask, "region")),
+        ("each authority left out", lambda: leave_out(panel, ask)),
+        ("earlier dates", lambda: placebo_dates(panel, ask, actual=float(overall.estimates[0]))),
+        ("missing returns", lambda: missing_returns(panel, ask)),
+        ("neighbours", lambda: neighbours(panel, _bordering(panel), ask)),
+        ("other programmes", lambda: _other_programmes(plan, panel, ask)),
+        ("series breaks", lambda: series_breaks(panel, overall, _breaks(about, panel))),
+        ("other choices", lambda: specification_curve(list(specifications(plan, asked)), ask)),
+        ("single cells", lambda: influence_of_cells(panel, ask)),
+    ]
+    for words, step in steps:
+        say(words)
+        made.append(step())
+    return [one.to_dict() for one in made]
+
+
+def _bordering(panel: Panel) -> list[Any]:
+    """Comparison authorities that border one with the reform, as far as the panel has them."""
+    borders = places_that_border()
+    treated = {str(unit) for unit, on in zip(panel.units, panel.treated, strict=True) if on}
+    near = set(borders.loc[borders["authority"].isin(treated), "neighbour"]) - treated
+    return [unit for unit in panel.units if str(unit) in near]
+
+
+def _other_programmes(plan: Plan, panel: Panel, ask: Ask) -> Check:
+    if plan.co_interventions:
+        return co_interventions(panel, _programmes(plan, panel), ask)
+    refusal = NotEstimable("the plan names no other programmes", "List them under co_interventions in the plan.")
+    reading = f"Cannot tell: {refusal.reason}. {refusal.remedy}"
+    return Check("co_interventions", PROGRAMMES, None, "", reading, None, (), refusal)
+
+
+def _programmes(plan: Plan, panel: Panel) -> dict[Any, list[str]]:
+    found: dict[Any, list[str]] = {}
+    there = set(map(str, panel.units))
+    for name, codes in plan.co_interventions.items():
+        for code in codes:
+            if code in there:
+                found.setdefault(code, []).append(name)
+    return found
+
+
+def _breaks(about: Outcome, panel: Panel) -> list[tuple[Any, str]]:
+    """The outcome's breaks that fall inside the window, each at the first period counted in the new way."""
+    order = [(parse(str(period)), period) for period in panel.periods]
+    found = []
+    for one in about.breaks:
+        after = [period for when, period in order if not when < parse(one.period)]
+        if after and len(after) < len(order):
+            found.append((after[0], one.text))
+    return found
+
+
+def specifications(plan: Plan, asked: Question) -> Iterator[Specification]:
+    """The product of the declared choices: estimator, who compares, weights, and the first period of the window."""
+    panels = list(_panels(plan, asked))
+    choices = [one for one in plan.estimators if one.name not in APART]
+    for choice, (words, panel, plain) in product(choices, panels):
+        own = plain and choice.name == plan.headline.estimator
+        title = ESTIMATORS[choice.name].title
+        yield Specification({"estimator": title, **words}, panel, choice.name, dict(choice.options), own)
+
+
+def _panels(plan: Plan, asked: Question) -> Iterator[tuple[dict[str, str], Panel, bool]]:
+    weighed = plan.weights == "denominator"
+    weights = [("by size" if weighed else "alike", asked.panel, True)]
+    if asked.other_weights is not None:
+        weights.append(("alike" if weighed else "by size", asked.other_weights, False))
+    for (how, panel, own), who, since in product(weights, ("all", "same regions"), (0, 1)):
+        chosen = panel
+        if who == "same regions":
+            code = panel.clusters["region"][0]
+            keep = panel.treated | np.isin(code, np.unique(code[panel.treated]))
+            if keep.all():
+                continue
+            chosen = panel.select(keep)
+        if since:
+            first = int(chosen.cohort[chosen.treated].min()) if chosen.treated.any() else 0
+            if first < 4:  # a shorter window needs enough periods before the first start
+                continue
+            chosen = chosen.without_first(since)
+        words = {"comparison": who, "weights": how, "window": f"from {chosen.periods[0]}"}
+        yield words, chosen, own and who == "all" and not since
+
+
+def pretrend_check(test: dict[str, Any] | None) -> dict[str, Any]:
+    """The joint test of paths before the reform, as a check."""
+    if test is None or test.get("not_estimable"):
+        why = (test or {}).get("not_estimable") or {"reason": "there is no event study", "remedy": ""}
+        reading = f"Cannot tell: {why['reason']}. {why['remedy']}".strip()
+        return _row("pretrend", PRETREND, None, "", reading, None, [], why)
+    p_value = test["p_value_hotelling"]
+    concern = "serious" if p_value < 0.05 else "some" if p_value < 0.1 else "none"
+    return _row("pretrend", PRETREND, p_value, "p-value", test["reading"], concern, [], None)
+
+
+def _row(
+    check: str, asks: str, number: float | None, unit: str, reading: str, concern: str | None, rows: list[Any], refused: Any
+) -> dict[str, Any]:
+    return {
+        "check": check,
+        "asks": asks,
+        "number": number,
+        "unit": unit,
+        "reading": reading,
+        "concern": concern,
+        "rows": rows,
+        "not_estimable": refused,
+    }
+
+
+def missed(event: Result | NotEstimable | None, plan: Plan, inference: str, smallest: float | None) -> dict[str, Any]:
+    """The trend that the test of earlier paths would have missed, as a check."""
+    asks = "Could that test have missed a trend that matters?"
+    found = NotEstimable("there is no event study", "Name an estimator that has one.") if event is None else None
+    power = found or missed_trend(event, plan.headline.cluster, level=plan.level, inference=inference)  # type: ignore[arg-type]
+    if isinstance(power, NotEstimable):
+        return _row("pretrend_power", asks, None, "", f"Cannot tell: {power.reason}. {power.remedy}", None, [], power.to_dict())
+    plain = power.to_dict()
+    trend = plain["trends"][-1]
+    concern = None if smallest is None else "some" if abs(trend["bias"]) >= smallest else "none"
+    return _row("pretrend_power", asks, trend["slope"], "a period", plain["reading"], concern, plain["trends"], None)
+
+
+def bounds_of(event: Result | NotEstimable | None, plan: Plan, inference: str) -> dict[str, Any]:
+    """The effect's bounds when trends are not quite parallel, as the document has them."""
+    if event is None:
+        return {"not_estimable": {"reason": "there is no event study", "remedy": "Name an estimator that has one."}}
+    found = bounds(event, plan.headline.cluster, level=plan.level, inference=inference)
+    if isinstance(found, NotEstimable):
+        return {"not_estimable": found.to_dict()}
+    return {**bounds_document(found), "not_estimable": None}
+
+
+def bounds_document(found: Bounds) -> dict[str, Any]:
+    """Bounds as the screen and the rating read them."""
+    plain = found.to_dict()
+    rows = {name: [_ends(one) for one in plain[name]] for name in ("relative_magnitudes", "smoothness")}
+    return {
+        **rows,
+        "row": found.row,
+        "estimate": found.estimate,
+        "original": {"lower": found.original[0], "upper": found.original[1]},
+        "breakdown": {
+            "relative_magnitudes": found.breakdown.value,
+            "at_least": found.breakdown.beyond,
+            "smoothness": found.smoothness_breakdown.value,
+        },
+        "reading": found.reading,
+        "notes": list(found.notes),
+        "cluster": found.cluster,
+    }
+
+
+def _ends(one: dict[str, Any]) -> dict[str, Any]:
+    return {name: one[name] for name in ("value", "lower", "upper")}
+
+
+def bounds_check(found: dict[str, Any]) -> dict[str, Any]:
+    """The bounds as a row among the checks."""
+    asks = "Does the finding stand if paths would have parted without the reform?"
+    refused = found.get("not_estimable")
+    if refused:
+        return _row("bounds", asks, None, "", f"Cannot tell: {refused['reason']}. {refused['remedy']}", None, [], refused)
+    value = found["breakdown"]["relative_magnitudes"]
+    leaves_out = found["original"]["lower"] > 0 or found["original"]["upper"] < 0
+    concern = None if not leaves_out else "none" if value >= 1 else "some" if value >= 0.5 else "serious"
+    return _row("bounds", asks, value, "times the largest move before", found["reading"], concern, [], None)
+
+
+def card(panel: Panel, overall: Result | NotEstimable, few: FewClusters | NotEstimable) -> dict[str, Any]:
+    """The design card."""
+    df = None
+    if isinstance(few, FewClusters):
+        df = next((row.df for row in few.methods if row.method == "cr2"), None)
+    return design_card(panel, overall, PARTNERSHIP, df=df).to_dict()
+
+
+def power(plan: Plan, panel: Panel, overall: Result | NotEstimable) -> dict[str, Any]:
+    """What the planned analysis could have seen, by simulation from the time before, with its analytic twin; and a period on."""
+    if isinstance(overall, NotEstimable):
+        return {"not_estimable": overall.to_dict()}
+    ask = asked_again(plan, PARTNERSHIP)
+    found = power_by_simulation(panel, ask, draws=POWER_DRAWS, seed=plan.inference.seed, alpha=1 - plan.level)
+    if isinstance(found, NotEstimable):
+        return {"not_estimable": found.to_dict()}
+    later = power_next_period(panel, ask, draws=POWER_DRAWS, seed=plan.inference.seed, alpha=1 - plan.level)
+    following = None if isinstance(later, NotEstimable) else later.detectable
+    return {**found.to_dict(), "next_period": following, "not_estimable": None}
+
+
+def placebo_picture(few: FewClusters | NotEstimable) -> dict[str, Any] | None:
+    """The effect beside those under reassignment, thinned to at most `SHOWN`; None where nothing could be reassigned."""
+    if isinstance(few, NotEstimable):
+        return None
+    for row in few.methods:
+        found = row.details.get("distribution")
+        if row.p_value is None or not found:
+            continue
+        values = np.sort(np.asarray(found.get(next(iter(found))) if isinstance(found, dict) else found, float))
+        kept = values[np.unique(np.linspace(0, len(values) - 1, min(SHOWN, len(values))).astype(int))]
+        share = float((np.abs(values) >= abs(few.estimate) * (1 - 1e-9)).mean())
+        reading = (
+            f"Had the reform gone to other areas, a difference at least as large would have come up {share:.0%} of the time "
+            "by chance alone."
+        )
+        return {
+            "actual": few.estimate,
+            "estimates": [float(one) for one in kept],
+            "p_value": row.p_value,
+            "assignments": row.details.get("assignments"),
+            "reading": reading,
+        }
+    return None
+
+
+def specifications_document(made: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The specification curve as its picture reads it."""
+    found = next((one for one in made if one["check"] == "specification_curve"), None)
+    if found is None:
+        return None
+    return {"rows": [row for row in found["rows"] if row.get("estimate") is not None], "reading": found["reading"]}

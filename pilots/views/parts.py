@@ -1,0 +1,150 @@
+"""From a run's stored document to the effect in its parts: regions, leads and partners, other choices, harms, families, cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas
+
+from pilots.charts import Mark, Picture, RegionMark, Specification, forest, interval, number, regions, specification_curve
+from pilots.places import region_names
+from pilots.views.belief import part
+from pilots.views.common import ESTIMATOR_WORDS, Question, digits_of, mark_of, probability, refusal_words, sentence, truth_of
+from pilots.views.pictures import own_regions
+
+HARM_WORDS = {
+    "harm_seen": "Harm seen",
+    "harm_ruled_out": "Harm beyond the margin ruled out",
+    "cannot_tell": "Cannot tell",
+    "not_estimable": "Not estimable",
+}
+
+
+def regional_picture(question: Question) -> Picture | None:
+    """Each region's effect beside the one drawn to the mean, in official order, never ranked; all together below."""
+    rows = _regional_rows(question)
+    if not any(row.get("estimate") is not None for row in rows.values()):
+        return own_regions(question)
+    truths = truth_of(question).get("by_region") or {}
+    marks = []
+    for at, (code, name) in enumerate(region_names().items()):
+        if code in rows:
+            row = rows[code]
+            drawn = None
+            if row.get("shrunken") is not None:
+                drawn = Mark(name, at, row["shrunken"], row.get("shrunken_lower"), row.get("shrunken_upper"))
+            ranks = None if row.get("rank_lower") is None else (row["rank_lower"], row["rank_upper"])
+            marks.append(RegionMark(mark_of(row, name, at, truths.get(code)), drawn, ranks))
+    pooled = _pooled(question)
+    if pooled.get("estimate") is None:
+        together = mark_of(question["headline"], "All together", len(marks))
+    else:
+        together = mark_of(pooled, "Mean of regions", len(marks))
+    return regions(marks, together, outcome=question["outcome_label"], unit=question["unit_label"], level=question["level"])
+
+
+def _regional_rows(question: Question) -> dict[str, Mapping[str, Any]]:
+    """The rows of regions by their code; a row may name its region by code or by name, under either of two keys."""
+    found, known = part(question, "regional") or {}, region_names()
+    codes = {**{code: code for code in known}, **{name: code for code, name in known.items()}}
+    rows = {}
+    for row in found.get("rows") or found.get("regions") or []:
+        code = next((codes[row[key]] for key in ("region", "label") if row.get(key) in codes), None)
+        if code is not None:
+            rows[code] = row
+    return rows
+
+
+def _pooled(question: Question) -> Mapping[str, Any]:
+    """The mean of regions; nothing where it was not computed."""
+    found = part(question, "regional") or {}
+    return found.get("pooled") or found.get("overall") or {}
+
+
+def leads_picture(question: Question) -> Picture | None:
+    """Leads and partners apart, with all together below."""
+    found = part(question, "leads_partners")
+    if found is None or not any(row.get("estimate") is not None for row in found.get("rows") or []):
+        return None
+    marks = [mark_of(row, row["group"], at) for at, row in enumerate(found["rows"])]
+    return forest(
+        [*marks, mark_of(question["headline"], "All together", len(marks), strong=True)],
+        title="Leads and partners apart",
+        outcome=question["outcome_label"],
+        what="group",
+        unit=question["unit_label"],
+        level=question["level"],
+    )
+
+
+def leads_words(question: Question) -> str:
+    """The difference between leads and partners, and why it is asked."""
+    found = part(question, "leads_partners")
+    difference = (found or {}).get("difference") or {}
+    if difference.get("not_estimable"):
+        return refusal_words(difference["not_estimable"])
+    why = "Leads were chosen on how well they did before, so their figures may fall back of themselves."
+    if difference.get("estimate") is None:
+        return why if found else ""
+    between = interval(mark_of(difference, "", 0), digits_of(question))
+    return f"Leads less partners: {between} {question['unit_label']}. {why}"
+
+
+def specification_picture(question: Question) -> Picture | None:
+    """The effect under every declared set of choices, sorted, above what was chosen."""
+    rows = (part(question, "specifications") or {}).get("rows") or []
+    known = [_specification(row) for row in rows if row.get("estimate") is not None]
+    if len(known) < 2:
+        return None
+    return specification_curve(known, outcome=question["outcome_label"], unit=question["unit_label"], level=question["level"])
+
+
+def _specification(row: Mapping[str, Any]) -> Specification:
+    choices = {str(name).replace("_", " ").capitalize(): _choice(name, value) for name, value in row["choices"].items()}
+    mark = mark_of(row, f"{', '.join(choices.values())}: {interval(mark_of(row, '', 0))}", 0)
+    return Specification(choices, mark, probability(row.get("p_value")), bool(row.get("plan")))
+
+
+def _choice(name: str, value: Any) -> str:
+    if name == "estimator":
+        return str(ESTIMATOR_WORDS.get(value, value)).split(" (")[0]
+    return "none" if value is None else str(value).replace("_", " ")
+
+
+def guardrails_table(*questions: Question) -> pandas.DataFrame:
+    """Outcomes that are watched for harm: what is said, the effect with its interval, and the margin; each outcome once."""
+    rows = []
+    for one in {one["outcome"]: one for question in questions for one in question.get("guardrails") or []}.values():
+        margin = "none declared" if one.get("margin") is None else f"{one['margin']:.3g}"
+        if one.get("not_estimable"):
+            rows.append((one["label"], HARM_WORDS["not_estimable"], "not known", margin, refusal_words(one["not_estimable"])))
+            continue
+        said = HARM_WORDS.get(str(one["kind"]), str(one["kind"]).replace("_", " ").capitalize())
+        effect = interval(mark_of(one, "", 0)) if one.get("estimate") is not None else "not known"
+        rows.append((one["label"], said, effect, margin, sentence(one.get("words") or "")))
+    return pandas.DataFrame(rows, columns=["Watched for harm", "What is said", "Effect (interval)", "Margin", "In words"])
+
+
+def family_table(document: Mapping[str, Any]) -> pandas.DataFrame:
+    """The outcomes of a run as one family: the chance of each alone, and corrected for asking several questions at once."""
+    found = part(document, "family") or {}
+    rows = [
+        (row["label"], probability(row.get("p_value")), probability(row.get("adjusted")), probability(row.get("holm")))
+        for row in found.get("rows") or []
+    ]
+    return pandas.DataFrame(
+        rows, columns=["Outcome", "p-value alone", f"p-value, {found.get('method', 'corrected')}", "p-value, Holm"]
+    )
+
+
+def pooled_words(question: Question) -> str:
+    """How much regions differ beyond chance; nothing where that was not computed."""
+    pooled, digits = _pooled(question), digits_of(question)
+    spread = pooled["tau2"] ** 0.5 if pooled.get("tau2") is not None else pooled.get("tau")
+    if spread is None:
+        return ""
+    return (
+        f"The mean of regions is {number(pooled['estimate'], digits)}; true effects of regions are taken to lie about "
+        f"{spread:.{digits}f} {question['unit_label']} from it, beyond chance."
+    )
