@@ -123,6 +123,11 @@ class FewClusters:
     disagree: bool
     methods: tuple[MethodRow, ...]
 
+    @property
+    def estimable(self) -> bool:
+        """Always True; `NotEstimable` has False."""
+        return True
+
     def to_dict(self) -> dict[str, Any]:
         """Every field as plain JSON."""
         return {**self.__dict__, "methods": [row.to_dict() for row in self.methods]}

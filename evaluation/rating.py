@@ -316,9 +316,9 @@ def _last_within(rows: Sequence[Mapping[str, Any]], smallest: float) -> float:
 
 def _power(document: Mapping[str, Any]) -> float | None:
     smallest = document.get("smallest_effect")
-    detectable = (document.get("power") or {}).get("detectable")
+    detectable = (document.get("smallest_detectable_effect") or {}).get("value")
     if detectable is None:
-        detectable = (document.get("smallest_detectable_effect") or {}).get("value")
+        detectable = (document.get("power") or {}).get("detectable")
     return None if not smallest or detectable is None else float(detectable) / float(smallest)
 
 

@@ -15,6 +15,7 @@ MOST = 4  # more doubts than these are counted, not named
 STRENGTH = ("can hardly be believed", "rests on little", "is weakly supported", "is fairly well supported")
 STRONG = "is well supported"
 HARM_SEEN = "harm_seen"
+WORTH_WAITING = 0.95  # a further period is mentioned where it lets an effect be seen that is at least a twentieth smaller
 # What a failed check or a warning says against a number, as a clause. A test that was passed says nothing for it.
 CHECKS = {
     "pretrend": "the two groups were already on different paths before the reform",
@@ -106,9 +107,8 @@ def _range(lower: float | None, upper: float | None, unit: str) -> str:
 
 def _belief(document: Mapping[str, Any]) -> str:
     doubts = list(dict.fromkeys(_doubts(document)))
-    named = doubts[:MOST]
-    if len(doubts) > MOST:
-        named[-1:] = [f"{len(doubts) - MOST + 1} more reasons stand below"]
+    named = doubts if len(doubts) <= MOST else doubts[: MOST - 1]
+    more = f"; {len(doubts) - len(named)} more reasons are given below" if len(named) < len(doubts) else ""
     rating = document.get("rating")
     if not rating:
         start = "How far it can be believed has not been rated"
@@ -118,7 +118,7 @@ def _belief(document: Mapping[str, Any]) -> str:
         start = f"This number {words} ({locks} of {of} locks)"
     if not named:
         return f"{start}, and none of the checks speaks against it."
-    return f"{start}; against it stands that {_listed(named)}."
+    return f"{start}; against it stands that {_listed(named)}{more}."
 
 
 def _doubts(document: Mapping[str, Any]) -> list[str]:
@@ -206,12 +206,14 @@ def _ruled_out(document: Mapping[str, Any]) -> str:
 
 def _cannot_tell(document: Mapping[str, Any]) -> str:
     unit, power = document["unit_label"], document.get("power") or {}
-    detectable = power.get("detectable")
-    if detectable is None:
-        detectable = (document.get("smallest_detectable_effect") or {}).get("value")
+    planned = power.get("detectable")
+    detectable = (document.get("smallest_detectable_effect") or {}).get("value")
+    detectable = planned if detectable is None else detectable
     if detectable is None:
         return "These figures cannot tell whether the reform did anything, nor how large an effect they could have shown"
-    following = power.get("next_period")
+    ahead = power.get("next_period")
+    gain = float(ahead) / float(planned) if ahead and planned else 1.0
+    following = gain * float(detectable) if gain < WORTH_WAITING else None
     more = f", and after one more {document.get('period_word', 'period')} of {_size(float(following))}" if following else ""
     return (
         "That is no sign that the reform does nothing: better and worse are both possible, and only an effect of "

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from scipy import sparse
@@ -17,7 +18,9 @@ from evaluation.inference.clustered import cluster_sums
 from evaluation.inference.contrasts import placed
 from evaluation.inference.inversion import Reference, interval, reference_of
 from evaluation.inference.permutation import Moments, by_pairs, by_start, by_weights, pairs_of, reform
+from evaluation.inference.permutation_batch import by_closed_form
 from evaluation.inference.permutation_two_way import by_two_way
+from evaluation.inference.permutation_weights import Sizes, weights_by_start
 from evaluation.panel import Panel
 
 DEFAULTS: dict[str, Any] = {
@@ -62,6 +65,26 @@ class _Row:
     linear: bool
 
 
+@dataclass(frozen=True, eq=False)
+class _Reassigned:
+    """What one result gives under reassignment, whichever statistic is asked for.
+
+    Attributes:
+        key: result's cluster and the options that it depends on.
+        groups, draws, said: the groups, the assignments and what must be said of the scheme.
+        rows: by row of the result.
+    """
+
+    key: tuple[Any, ...]
+    groups: Groups
+    draws: Draws
+    said: tuple[str, ...]
+    rows: Mapping[int, _Row]
+
+
+LATEST: WeakKeyDictionary[Any, _Reassigned] = WeakKeyDictionary()  # of the last result only: a second statistic is free
+
+
 def randomisation(result: Scored, cluster: str | None, options: Mapping[str, Any]) -> Inference:
     """P-values and intervals by reassignment of the reform; see METHODS.md.
 
@@ -77,17 +100,37 @@ def randomisation(result: Scored, cluster: str | None, options: Mapping[str, Any
         PanelError: the estimator cannot be reassigned, or needs `refit` and has none.
     """
     _check(result, options)
+    made = _reassigned(result, cluster, options)
+    groups, draws, rows = made.groups, made.draws, made.rows
+    references = {k: reference_of(row.moments, options["statistic"]) for k, row in rows.items()}
+    warnings = [*groups.warnings, *made.said, *_warnings(result, groups, draws, rows, _whole(result))]
+    return _inference(result, groups, draws, rows, references, options, warnings)
+
+
+def _whole(result: Scored) -> np.ndarray:
+    """Rows that are inferred."""
+    return result.labels["kind"].isin(["overall", "average"]).to_numpy(bool)
+
+
+def _reassigned(result: Scored, cluster: str | None, options: Mapping[str, Any]) -> _Reassigned:
     name, codes = result.panel.cluster_codes(cluster)
+    key = (name, *(options[one] for one in DEFAULTS if one != "statistic"))
+    latest = LATEST.get(result)
+    if latest is not None and latest.key == key:
+        return latest
     groups = groups_of(result.panel, name, codes)
     scheme, said = scheme_of(groups, options["scheme"])
     draws = draw_assignments(groups, scheme, bool(options["permute_starts"]), options["draws"], options["seed"])
     if int((draws.starts < len(result.panel.periods)).sum()) == 0:
         raise PanelError("No group starts within the window, so there is nothing to reassign.")
-    whole = result.labels["kind"].isin(["overall", "average"]).to_numpy(bool)
-    rows = {int(k): _row(result, int(k), draws, options) for k in np.flatnonzero(whole)}
-    references = {k: reference_of(row.moments, options["statistic"]) for k, row in rows.items()}
-    warnings = [*groups.warnings, *said, *_warnings(result, groups, draws, rows, whole)]
-    return _inference(result, groups, draws, rows, references, options, warnings)
+    rows = _closed_forms(result, draws)
+    for k in np.flatnonzero(_whole(result)):
+        if int(k) not in rows:
+            rows[int(k)] = _row(result, int(k), draws, options)
+    made = _Reassigned(key, groups, draws, said, dict(sorted(rows.items())))
+    LATEST.clear()
+    LATEST[result] = made
+    return made
 
 
 def _check(result: Scored, options: Mapping[str, Any]) -> None:
@@ -97,10 +140,33 @@ def _check(result: Scored, options: Mapping[str, Any]) -> None:
         raise PanelError(f"{result.estimator} cannot be reassigned: {NO_REASSIGNMENT[result.estimator]}. Use another estimator.")
 
 
+def _complete(weights: np.ndarray) -> bool:
+    """Whether all cells (N × T) are observed and have one weight."""
+    return bool((weights == weights[0, 0]).all() and weights[0, 0] > 0)
+
+
+def _closed_forms(result: Scored, draws: Draws) -> dict[int, _Row]:
+    """Moments of the effects on complete outcomes together, where weights have a closed form; each checked by its estimate."""
+    panel, grouped = result.panel, result.estimator == "group_time"
+    at = {str(outcome): o for o, outcome in enumerate(panel.outcomes) if _complete(panel.weights[o])}
+    outcome = {int(k): str(result.labels["outcome"].iloc[k]) for k in np.flatnonzero(_whole(result))}
+    chosen = {k: at[name] for k, name in outcome.items() if name in at}
+    fits = _plain(result, panel) if grouped else result.estimator in BY_START and not _with_covariates(result, panel)
+    if not chosen or not fits:
+        return {}
+
+    def weights(sizes: Sizes) -> np.ndarray | None:
+        return weights_by_start(result.estimator, sizes, result.aggregate, result.options)
+
+    found = by_closed_form(panel.values[list(chosen.values())], panel.cohort, draws, weights, grouped)
+    rows = {k: _Row(moments, "exact", True) for k, moments in zip(chosen, found or (), strict=False)}
+    return {k: row for k, row in rows.items() if _agrees(result, k, row, panel.outcome(outcome[k]))}
+
+
 def _row(result: Scored, k: int, draws: Draws, options: Mapping[str, Any]) -> _Row:
     """Moments of one effect by the fastest exact way, checked against the estimate."""
     panel = result.panel.outcome(str(result.labels["outcome"].iloc[k]))
-    complete = bool((panel.weights[0] == panel.weights[0, 0, 0]).all() and panel.weights[0, 0, 0] > 0)
+    complete = _complete(panel.weights[0])
     found: _Row | None = None
     if result.estimator == "group_time" and _plain(result, panel):
         pairs = pairs_of(panel, result.options, result.aggregate, draws.starts)
@@ -128,7 +194,7 @@ def _with_covariates(result: Scored, panel: Panel) -> bool:
 
 
 def _has_weights(result: Scored) -> bool:
-    return result.estimator != "extended_two_way" or result.options.get("family", "linear") == "linear"
+    return result.estimator != "extended_two_way" or result.options["family"] == "gaussian"
 
 
 def _agrees(result: Scored, k: int, row: _Row, panel: Panel) -> bool:

@@ -209,6 +209,7 @@ def bounds_document(found: Bounds) -> dict[str, Any]:
             "relative_magnitudes": found.breakdown.value,
             "at_least": found.breakdown.beyond,
             "smoothness": found.smoothness_breakdown.value,
+            "smoothness_at_least": found.smoothness_breakdown.beyond,
         },
         "reading": found.reading,
         "notes": list(found.notes),

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from evaluation import (
     ESTIMATORS,
@@ -34,6 +35,7 @@ from pilots.periods import TERM, parse
 from pilots.plans import EstimatorChoice, Plan
 
 Results = dict[tuple[int, str], Result | NotEstimable]
+POWER = 0.8  # with which an effect counts as one that would have been seen
 AGGREGATES = ("overall", "event_time", "cells", "cohort", "calendar", "region")
 
 
@@ -90,7 +92,7 @@ def evidence(
         "design_card": named(belief.card(panel, overall, few), about),
         "pretrends": pretrends,
         "pretrend": pretrend,
-        "smallest_detectable_effect": _detectable(overall, cluster, power),
+        "smallest_detectable_effect": _detectable(overall, cluster, few, power),
         "leave_one_region_out": _leave_out(plan, choice, asked, overall, cluster),
         "bounds": limits,
         "placebo": belief.placebo_picture(few),
@@ -273,12 +275,23 @@ def _pretrends(plan: Plan, result: Result | NotEstimable | None) -> list[dict[st
     return made
 
 
-def _detectable(result: Result | NotEstimable, cluster: str, power: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The smallest effect that could have been seen: by simulation from the time before, else from the error as it turned out."""
+def _detectable(
+    result: Result | NotEstimable, cluster: str, few: FewClusters | NotEstimable, power: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """The smallest effect that this result could have shown four times in five, from how wide its interval turned out.
+
+    What could be expected to be seen before any figure came is the power by simulation; where the interval has no ends, that
+    stands here too.
+    """
     if isinstance(result, NotEstimable):
         return None
-    if not power.get("not_estimable"):
-        kept = ("power", "alpha", "cluster", "df", "analytic")
+    if isinstance(few, FewClusters) and few.lower is not None and few.upper is not None:
+        reach = stats.norm.ppf((1 + few.level) / 2)
+        error = (few.upper - few.lower) / 2 / reach
+        value = float((reach + stats.norm.ppf(POWER)) * error)
+        return {"value": value, "power": POWER, "alpha": 1 - few.level, "method": "interval", "cluster": few.assignment}
+    if isinstance(few, FewClusters) and not power.get("not_estimable"):
+        kept = ("power", "alpha", "cluster", "df")
         return {"value": power["detectable"], "method": "simulation", **{name: power[name] for name in kept}}
     found = smallest_detectable_effect(result, cluster)
     return {"value": None, "reason": found.reason} if isinstance(found, NotEstimable) else found.to_dict()

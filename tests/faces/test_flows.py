@@ -173,6 +173,16 @@ def test_a_release_that_is_no_zip_is_told(command: Callable[..., Result], tmp_pa
     assert result.exit_code == 1 and json.loads(result.stdout)["error"]
 
 
+def test_the_interactive_tool_is_imported_and_anything_else_is_told(command: Callable[..., Result], tmp_path: Path) -> None:
+    path = tmp_path / "lait.csv"
+    header = "Short Desc,Data item,Years,LA and Regions,Values,LA Number,Region"
+    path.write_text(f"{header}\nPriTotAbs,Total absence,2022,Hartlepool,6,805,North East\n", encoding="utf-8")
+    told = json.loads(command("import-lait", str(path), "--json").stdout)
+    assert (told["publication"], told["values"]) == ("local-authority-interactive-tool", 1)
+    path.write_text("a,b\n1,2\n", encoding="utf-8")
+    assert "has no column Short Desc" in command("import-lait", str(path)).stderr
+
+
 def test_every_command_is_walked_here_or_in_the_browser() -> None:
     source = Path(__file__).read_text(encoding="utf-8") + Path(__file__).with_name("test_serve.py").read_text(encoding="utf-8")
     assert [name for name in COMMANDS if f'"{name}"' not in source] == []

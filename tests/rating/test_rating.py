@@ -302,8 +302,10 @@ def test_the_facts_of_a_document_by_hand() -> None:
     ]
 
 
-def test_the_simulated_detectable_effect_goes_before_the_analytic_one() -> None:
-    assert facts_of(question(power={"detectable": 2.0}))["power"]["ratio"] == pytest.approx(0.5)
+def test_what_the_interval_could_show_goes_before_what_was_expected() -> None:
+    known = question(power={"detectable": 2.0}, smallest_detectable_effect={"value": 3.0})
+    assert facts_of(known)["power"]["ratio"] == pytest.approx(0.75)
+    assert facts_of({**known, "smallest_detectable_effect": None})["power"]["ratio"] == pytest.approx(0.5)
     assert facts_of(question(smallest_effect=None))["power"]["ratio"] is None
 
 

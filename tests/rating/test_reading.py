@@ -111,8 +111,9 @@ def test_a_null_with_power() -> None:
 
 
 def test_a_null_without_power() -> None:
-    power = {"detectable": 11.6, "next_period": 9.8}
-    _, belief, follows = said(rated(document(-0.4, -8.5, 7.7, "cannot_tell", power=power)))
+    power = {"detectable": 23.2, "next_period": 19.6}
+    seen = {"value": 11.6}
+    _, belief, follows = said(rated(document(-0.4, -8.5, 7.7, "cannot_tell", power=power, smallest_detectable_effect=seen)))
     assert "effects that matter could have gone unseen" in belief
     assert follows == (
         "That is no sign that the reform does nothing: better and worse are both possible, and only an effect of 11.6 percentage "
@@ -209,7 +210,7 @@ def test_more_doubts_than_a_sentence_holds_are_counted() -> None:
     many = document(-6.1, -10.1, -2.1, "improved", warnings=warnings, smallest_detectable_effect={"value": 9.0})
     _, belief, _ = said(rated(many, planned=False))
     # Power, plan, returns, stops, gaming, lot: six doubts, three told.
-    assert belief.endswith("some returns of authorities with the reform are missing and 3 more reasons stand below.")
+    assert belief.endswith("and some returns of authorities with the reform are missing; 3 more reasons are given below.")
 
 
 def test_sizes_are_written_for_readers() -> None:

@@ -22,9 +22,9 @@ def changed(**keys: object) -> str:
     return yaml.safe_dump(document)
 
 
-def test_two_plans_ship_and_ask_what_the_programme_asks() -> None:
+def test_three_plans_ship_and_ask_what_the_programme_asks() -> None:
     found = {plan.plan: plan for plan in shipped_plans()}
-    assert set(found) == {"ehcp_timeliness", "new_plans_mainstream"}
+    assert set(found) == {"ehcp_timeliness", "new_plans_mainstream", "send_outcomes"}
     assert found["ehcp_timeliness"].outcomes == ("timeliness_20_weeks", "timeliness_20_weeks_excluding_exceptions")
     assert found["ehcp_timeliness"].periods == ["2019", "2020", "2021", "2022", "2023", "2024"]
 
@@ -99,9 +99,9 @@ def test_a_registered_plan_cannot_be_changed(plan_store: Store) -> None:
     register_plan(plan_store, LOCAL_ADMINISTRATOR, plan)
     with pytest.raises(PlanError, match="give the new one a new version"):
         register_plan(plan_store, LOCAL_ADMINISTRATOR, load_plan(changed(level=0.9)))
-    register_plan(plan_store, LOCAL_ADMINISTRATOR, load_plan(changed(level=0.9, version="2")))
+    register_plan(plan_store, LOCAL_ADMINISTRATOR, load_plan(changed(level=0.9, version="3")))
     found: list[Plan] = plans(plan_store, LOCAL_ADMINISTRATOR)
-    assert [(one.plan, one.version) for one in found] == [("ehcp_timeliness", "1"), ("ehcp_timeliness", "2")]
+    assert [(one.plan, one.version) for one in found] == [("ehcp_timeliness", "2"), ("ehcp_timeliness", "3")]
 
 
 def test_a_lead_registers_no_plan(plan_store: Store) -> None:
