@@ -48,6 +48,7 @@ class Ours:
     estimator: str
     aggregates: tuple[str, ...]
     options: dict[str, Any] = field(default_factory=dict)
+    inference: dict[str, Any] = field(default_factory=dict)
 
     def panel(self, frame: pd.DataFrame) -> Panel:
         """The panel, clustered by authority."""
@@ -63,7 +64,7 @@ class Ours:
 
     def run(self, panel: Panel) -> list[pd.DataFrame]:
         """What is timed: estimates, errors, p-values and intervals."""
-        return [result.frame() for result in self.results(panel)]
+        return [result.frame(**self.inference) for result in self.results(panel)]
 
     def found(self, panel: Panel, factor: str) -> Found:
         """Estimates and errors by label, under one small-sample factor."""
@@ -101,10 +102,10 @@ class Peer:
 
 @dataclass(frozen=True)
 class Task:
-    """One line of the table: ours (None: not built yet), its target in milliseconds, its peers, and who has no such thing."""
+    """One line of the table: ours, its target in milliseconds, its peers, and who has no such thing."""
 
     name: str
-    ours: Ours | None
+    ours: Ours
     target: float | None
     peers: tuple[Peer, ...]
     without: tuple[str, ...] = ()
@@ -254,7 +255,7 @@ TASKS = (
     Task("group-time, all aggregates, no draws", Ours("group_time", (*SHARED, "region")), 20, (), without=("diff-diff", "csdid")),
     Task(
         f"group-time, {DRAWS} draws",
-        None,
+        Ours("group_time", SHARED, inference={"inference": "multiplier", "draws": DRAWS}),
         20,
         (
             Peer(

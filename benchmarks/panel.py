@@ -131,7 +131,7 @@ def of_peer(peer: Peer, frame: pd.DataFrame) -> Contender:
 
 def measure(task: Task, frame: pd.DataFrame, repeat: int, installed: dict[str, str | None]) -> dict[str, Any]:
     """One task: warm up, then `repeat` rounds of everyone."""
-    ours = of_ours(task.ours, frame) if task.ours else {}
+    ours = of_ours(task.ours, frame)
     peers = [(peer, of_peer(peer, frame)) for peer in task.peers]
     for peer, contender in peers:
         if installed[peer.package] is None:
@@ -143,7 +143,7 @@ def measure(task: Task, frame: pd.DataFrame, repeat: int, installed: dict[str, s
     rows = []
     for peer, contender in peers:
         row = {"package": peer.package, "call": peer.call, "lacks": peer.lacks, **contender.summary}
-        if "problem" not in row and task.ours:
+        if "problem" not in row:
             row |= compared(task.ours, ours, peer, contender, frame)
         rows.append(row)
     summaries = {name: contender.summary for name, contender in ours.items()}
@@ -198,8 +198,6 @@ def table(report: dict[str, Any]) -> str:
         target = f" (target {one['target_ms']:g} ms)" if one["target_ms"] else ""
         for name, summary in one["ours"].items():
             lines.append([one["task"] + target, f"ours, {name}", milliseconds(summary), "", "", met(summary, one["target_ms"])])
-        if not one["ours"]:
-            lines.append([one["task"] + target, "ours", "not built yet: the multiplier bootstrap comes with issue 4", "", "", ""])
         lines += [peer_line(row) for row in one["peers"]]
         if one["without"]:
             lines.append(["", ", ".join(one["without"]), "has none", "", "", ""])

@@ -84,7 +84,7 @@ def p_values(result: Result, resamples: int, seed: int) -> dict[str, Callable[[]
         "wild, subcluster": plain("wild", subcluster="authority", **drawn),
         "randomisation, coefficient": plain("randomisation", statistic="coefficient", **drawn),
         "randomisation, t": plain("randomisation", statistic="t", **drawn),
-        "Ferman-Pinto": plain("ferman_pinto", **drawn),
+        "Ferman-Pinto": plain("ferman_pinto", finite_sample=True, **drawn),
     }
 
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from evaluation import PanelError
+from evaluation import Panel, PanelError
 from pilots import releases
 from pilots.access import Actor, check_actor_can
 from pilots.catalogue import outcome, reform
 from pilots.demonstration.known import is_demonstration, true_effects
 from pilots.errors import UserError
-from pilots.evidence import evidence, family, panel_for
+from pilots.evidence import evidence, family, joined, panel_for
 from pilots.panels import question
 from pilots.plans import Plan, load_plan
 from pilots.releases import Release
@@ -78,6 +78,7 @@ def _answers(
     with store.read() as connection:
         registered = evaluations.plan_with_digest(connection, plan.digest) is not None
     headline = next(one for one in plan.estimators if one.name == plan.headline.estimator)
+    placebos = _placebos(store, release, plan, spells)
     made, panels = [], {}
     for number, name in enumerate(plan.outcomes):
         about, start, each = outcome(name), number / len(plan.outcomes), 1 / len(plan.outcomes)
@@ -87,12 +88,19 @@ def _answers(
             asked = question(store, release, plan, about, spells)
             panels[name] = panel_for(asked, headline)
             answer = evidence(
-                plan, about, asked, truth, registered, lambda share, words, s=start, e=each: tell(s + share * e, words)
+                plan, about, asked, truth, registered, placebos, lambda share, words, s=start, e=each: tell(s + share * e, words)
             )
         except PanelError as error:
             raise UserError(f"{about.label}: {error}") from error
         made.append(answer)
     return made, family(plan, panels)
+
+
+def _placebos(store: Store, release: Release, plan: Plan, spells: Any) -> Panel | None:
+    """The panel of the outcomes that the reform cannot move; None where the plan names none."""
+    if not plan.placebo_outcomes:
+        return None
+    return joined({name: question(store, release, plan, outcome(name), spells).panel for name in plan.placebo_outcomes})
 
 
 def _digest(questions: list[dict[str, Any]], together: dict[str, Any] | None) -> str:

@@ -87,25 +87,26 @@ def interval(reference: Reference, level: float) -> tuple[float, float, bool]:
 def _forms(reference: Reference) -> np.ndarray:
     """Each assignment is at least as extreme where its quartic in the distance from the estimate, in scales, is not negative.
 
-    The quartic is squared effect × squared error as it was, less squared effect as it was × squared error: R × 5.
+    The quartic is squared effect × squared error as it was, less squared effect as it was × squared error: 5 × R.
     """
     centre, scale = reference.effect[0, 0], reference.scale
     away, slope = (reference.effect[0] - centre * reference.effect[1]) / scale, reference.effect[1]
     first, second, third = reference.square
     error = np.stack([first - 2 * centre * second + centre**2 * third, -2 * scale * (second - centre * third), scale**2 * third])
     size = np.stack([away**2, -2 * away * slope, slope**2])
-    out = np.zeros((len(away), 5))
+    out = np.zeros((5, len(away)))
     for i in range(3):
         for j in range(3):
-            out[:, i + j] += size[i] * error[j, 0]
-        out[:, i + 2] -= (1 - 2 * TIE) * error[i]
-    out[0] = 0.0  # the assignment as it was counts always
+            out[i + j] += size[i] * error[j, 0]
+        out[i + 2] -= (1 - 2 * TIE) * error[i]
+    out[:, 0] = 0.0  # the assignment as it was counts always
     return out
 
 
 def _count(forms: np.ndarray, distance: np.ndarray) -> np.ndarray:
     """Assignments at least as extreme under each null, given by its distance from the estimate."""
-    return np.asarray(np.count_nonzero(forms @ np.vander(distance, 5, increasing=True).T >= 0, axis=0))
+    far = np.vander(distance, 5, increasing=True) @ forms >= 0
+    return np.array([np.count_nonzero(one) for one in far])
 
 
 def _boundary(forms: np.ndarray, side: float, near: float, far: float, most: float) -> float:

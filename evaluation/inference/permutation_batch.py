@@ -1,7 +1,7 @@
 """Effects and errors of a linear estimator under many assignments, all outcomes at once, on complete, unweighted cells.
 
-Weights by start are had in closed form for every assignment (`permutation_weights`); outcomes share them, and everything else that
-does not depend on the outcome.
+Weights by start are had in closed form for every assignment (`permutation_weights`); outcomes share them, and everything else
+that does not depend on the outcome.
 """
 
 from __future__ import annotations
@@ -71,7 +71,8 @@ def by_closed_form(
         draws: the assignments.
         weights: units by start → weights on cells by start, D × (Q + 1) × T.
         own_scores: the scores of group-time effects, whose shares are estimated, instead of those with one constant effect (see
-            METHODS.md, randomisation). They need weights that compare with units that never start.
+            METHODS.md, randomisation). Each start's weights must then be a multiple of one profile, held against units that never
+            start.
     """
     atoms = _atoms(values, cohort, draws)
     count, slots = draws.members.shape
@@ -84,7 +85,7 @@ def by_closed_form(
         if part is None:
             return None
         _fill(atoms, part, draws.team_first, own_scores, effect[:, :, rows], square[:, :, rows])
-    usable = np.isfinite(effect).all(axis=0)
+    usable = np.asarray(np.isfinite(effect).all(axis=0))
     return [Moments(effect[:, o], square[:, o], usable[o]).clean() for o in range(len(values))]
 
 
@@ -125,29 +126,31 @@ def _distinct(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return first, which.reshape(-1)
 
 
-def _fill(
-    atoms: _Atoms, part: _Part, team_first: np.ndarray, own_scores: bool, effect: np.ndarray, square: np.ndarray
-) -> None:
+def _fill(atoms: _Atoms, part: _Part, team_first: np.ndarray, own_scores: bool, effect: np.ndarray, square: np.ndarray) -> None:
     """Effects (2 × O × R) and squares (3 × O × R) of the assignments of one part, written where they belong."""
     totals = _never_totals(atoms, part)
+    compared = _compared(atoms, part) if own_scores else None
     reform: _Scores | None = None
-    for number, own, never, compared in _carried(atoms, part, own_scores):
-        made = _scores(atoms, part, number, own, never, compared)
+    for number, own, never in _carried(atoms, part):
+        made = _scores(part, number, own, never, compared)
         if reform is None:
             reform = made
-            slots, rest = _sums(part, totals, team_first, reform, reform, 0)
-            effect[1], square[2] = reform.effect, np.maximum(slots + rest, 0.0)
+            effect[1], square[2] = made.effect, np.maximum(_sums(part, totals, team_first, made, made), 0.0)
             continue
         effect[0, number - 1] = made.effect
-        for row, other in ((0, made), (1, reform)):
-            slots, rest = _sums(part, totals, team_first, made, other, number)
-            square[row, number - 1] = np.maximum(slots + rest, 0.0) if row == 0 else slots + rest
+        square[0, number - 1] = np.maximum(_sums(part, totals, team_first, made, made), 0.0)
+        square[1, number - 1] = _sums(part, totals, team_first, made, reform)
 
 
 @dataclass(frozen=True, eq=False)
 class _Totals:
-    """Over all atoms, as if none started: Σ of products of outcomes with themselves and with the reform (2 × O × D), and Σ of
-    size × outcome (O × D), and of size²."""
+    """Sums over all atoms, as if none started.
+
+    Attributes:
+        products: 2 × O × D; of what outcomes carry, with itself and with that of the reform.
+        sized: O × D; of size × what outcomes carry.
+        size: of size².
+    """
 
     products: np.ndarray
     sized: np.ndarray
@@ -163,68 +166,88 @@ def _never_totals(atoms: _Atoms, part: _Part) -> _Totals:
     return _Totals(forms @ part.products.T, (atoms.size @ y) @ never.T, float(atoms.size @ atoms.size))
 
 
-def _carried(
-    atoms: _Atoms, part: _Part, own_scores: bool
-) -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray | None]]:
-    """For each outcome: Σ weight × outcome of every member by its start, and as if it never started (R × S each), and, where
-    scores need it, the mean of the units that never start under the weights of each start (R × (Q + 1))."""
+def _carried(atoms: _Atoms, part: _Part) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """For each outcome Σ weight × outcome of every member: by its start, and as if it never started (R × S each)."""
     rows, slots = part.members.shape
-    count, starts = len(atoms.outcome), len(atoms.starts)
-    way = _by_table if len(part.weights) * starts * len(atoms.size) <= 2 * rows * slots else _by_pairs
+    few = len(part.weights) * len(atoms.starts) * len(atoms.size) <= 2 * rows * slots
+    make, own_at, never_at = (_by_table if few else _by_pairs)(atoms, part)
     step = max(1, BLOCK // (rows * slots))
-    make = way(atoms, part)
-    for low in range(0, count, step):
-        own, never = make(atoms.outcome[low : low + step])
-        compared = _compared(part, atoms.outcome[low : low + step]) if own_scores else None
-        for at in range(len(own)):
-            yield low + at, own[at], never[at], None if compared is None else compared[:, :, at]
+    for low in range(0, len(atoms.outcome), step):
+        for at, values in enumerate(make(atoms.outcome[low : low + step])):
+            yield low + at, np.take(values, own_at), np.take(values, never_at)
 
 
-def _by_table(atoms: _Atoms, part: _Part) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """Few different weights: every atom under each of them, looked up."""
+Lookup = tuple[Callable[[np.ndarray], np.ndarray], np.ndarray, np.ndarray]  # outcomes → their values, and places of R × S
+
+
+def _by_table(atoms: _Atoms, part: _Part) -> Lookup:
+    """Few different weights: every atom under each of them."""
     starts = len(atoms.starts)
     flat = part.weights.reshape(-1, part.weights.shape[2])
     first = part.members * len(flat) + part.which[:, None] * starts
-    own_at, never_at = first + part.start, first + starts - 1
-
-    def make(outcome: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        table = (outcome @ flat.T).reshape(len(outcome), -1)
-        return np.take(table, own_at, axis=1), np.take(table, never_at, axis=1)
-
-    return make
+    return lambda outcome: (outcome @ flat.T).reshape(len(outcome), -1), first + part.start, first + starts - 1
 
 
-def _by_pairs(atoms: _Atoms, part: _Part) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
+def _by_pairs(atoms: _Atoms, part: _Part) -> Lookup:
     """Many different weights: members in the order of their atoms, so that each atom's are one product of matrices."""
-    starts, periods = len(atoms.starts), part.weights.shape[2]
-    flat = part.weights.reshape(-1, periods)
-    member = part.members.ravel()
+    starts, member = len(atoms.starts), part.members.ravel()
+    flat = part.weights.reshape(-1, part.weights.shape[2])
     order = np.argsort(member.astype(np.int16) if len(atoms.size) < 2**15 else member, kind="stable")
     ends = np.searchsorted(member[order], np.arange(len(atoms.size) + 1))
     first = np.repeat(part.which * starts, part.members.shape[1])[order]
-    own_weights, never_weights = flat[first + part.start.ravel()[order]], flat[first + starts - 1]
+    sides = flat[first + part.start.ravel()[order]], flat[first + starts - 1]
+    back = np.empty(part.members.shape, int)
+    back.ravel()[order] = np.arange(len(order))
 
-    def make(outcome: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        both = np.empty((2, len(outcome), len(member)))
-        for atom in range(len(atoms.size)):
-            at = slice(ends[atom], ends[atom + 1])
-            for side, weights in enumerate((own_weights, never_weights)):
-                both[side][:, order[at]] = outcome[:, atom] @ weights[at].T
-        both = both.reshape(2, len(outcome), *part.members.shape)
-        return both[0], both[1]
+    def make(outcome: np.ndarray) -> np.ndarray:
+        out = np.empty((len(outcome), 2 * len(member)))
+        for side, weights in enumerate(sides):
+            for atom in range(len(atoms.size)):
+                low, high = ends[atom], ends[atom + 1]
+                out[:, side * len(member) + low : side * len(member) + high] = outcome[:, atom] @ weights[low:high].T
+        return out
 
-    return make
+    return make, back, back + len(member)
 
 
-def _compared(part: _Part, outcome: np.ndarray) -> np.ndarray:
-    """Mean of the units that never start under each start's weights: R × (Q + 1) × O. Over all units outcomes add up to zero."""
-    count, atoms, periods = outcome.shape
+@dataclass(frozen=True, eq=False)
+class _Compared:
+    """What group-time scores are held against.
+
+    Attributes:
+        profiled: O × A × Q; outcomes by the profile of each start, of which its weights are a multiple.
+        members: R × A; which atoms start.
+        multiple: R × Q.
+        share: R × Q; units of each start over those that never start.
+        others: R; units that never start.
+    """
+
+    profiled: np.ndarray
+    members: sparse.csr_matrix
+    multiple: np.ndarray
+    share: np.ndarray
+    others: np.ndarray
+
+    def taken(self, number: int, effect: np.ndarray) -> np.ndarray:
+        """What is taken from each unit of a start, those that never start last: R × (Q + 1).
+
+        It is the mean of those that never start under the start's weights, and the effect by the weight of its treated cells.
+        Over all units an outcome adds up to zero, so that mean is had from the members.
+        """
+        mean = self.members @ self.profiled[number] * (-self.multiple / self.others[:, None])
+        never = -(mean * self.share).sum(axis=1)
+        return np.column_stack([mean + self.multiple * effect[:, None], never])
+
+
+def _compared(atoms: _Atoms, part: _Part) -> _Compared:
+    on = atoms.starts[:-1, None] <= np.arange(part.weights.shape[2])
+    multiple = (part.weights[:, :-1] * on).sum(axis=2)
+    profile = np.divide(part.weights[0, :-1], multiple[0][:, None], out=np.zeros(on.shape), where=multiple[0][:, None] > 0)
     rows, slots = part.members.shape
     pointer = np.arange(rows + 1) * slots
-    on = sparse.csr_matrix((np.ones(rows * slots), part.members.ravel(), pointer), shape=(rows, atoms))
-    flat = np.ascontiguousarray(outcome.transpose(1, 2, 0)).reshape(atoms, -1)
-    mean = (on @ flat).reshape(rows, periods, count) / -part.counts[part.which, -1][:, None, None]
-    return np.asarray(part.weights[part.which] @ mean)
+    members = sparse.csr_matrix((np.ones(rows * slots), part.members.ravel(), pointer), shape=(rows, len(atoms.size)))
+    counts = part.counts[part.which]
+    return _Compared(atoms.outcome @ profile.T, members, multiple[part.which], counts[:, :-1] / counts[:, -1:], counts[:, -1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,46 +255,38 @@ class _Scores:
     """One outcome: its effect (R), scores of members (R × S), and for the others what they carry and what is taken from it.
 
     Attributes:
+        number: which outcome.
         effect: R.
         slot: R × S.
-        number: which outcome.
         never: R × S; what members would carry if they never started.
-        taken: R; for each unit of an atom that never starts.
+        taken: R; from each unit of an atom that never starts.
     """
 
+    number: int
     effect: np.ndarray
     slot: np.ndarray
-    number: int
     never: np.ndarray
     taken: np.ndarray
 
 
-def _scores(
-    atoms: _Atoms, part: _Part, number: int, own: np.ndarray, never: np.ndarray, compared: np.ndarray | None
-) -> _Scores:
-    row = np.arange(len(own))[:, None]
+def _scores(part: _Part, number: int, own: np.ndarray, never: np.ndarray, compared: _Compared | None) -> _Scores:
     effect = (own - never).sum(axis=1)
-    if compared is None:
-        by_start = part.own[part.which] * effect[:, None]
-    else:
-        share = (part.weights * (atoms.starts[:, None] <= np.arange(part.weights.shape[2]))).sum(axis=2)
-        by_start = compared + share[part.which] * effect[:, None]
-    return _Scores(effect, own - by_start[row, part.start] * part.size, number, never, by_start[:, -1])
+    taken = compared.taken(number, effect) if compared else part.own[part.which] * effect[:, None]
+    at = np.arange(len(own))[:, None] * taken.shape[1] + part.start
+    return _Scores(number, effect, own - np.take(taken, at) * part.size, never, taken[:, -1])
 
 
-def _sums(
-    part: _Part, totals: _Totals, team_first: np.ndarray, left: _Scores, right: _Scores, number: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Σ of products of two outcomes' scores, over teams and over the atoms that never start (R each)."""
+def _sums(part: _Part, totals: _Totals, team_first: np.ndarray, left: _Scores, right: _Scores) -> np.ndarray:
+    """Σ of products of two outcomes' scores over teams and over the atoms that never start: R."""
     teams = [left.slot, right.slot]
     if len(team_first) < left.slot.shape[1]:
         teams = [np.add.reduceat(slot, team_first, axis=1) for slot in teams]
-    form = totals.products[0 if left is right else 1, number][part.which]
+    form = totals.products[0 if left is right else 1, left.number][part.which]
     cross = form - _dot(left.never, right.never)
     sized = [totals.sized[one.number][part.which] - _dot(part.size, one.never) for one in (left, right)]
     size = totals.size - _dot(part.size, part.size)
     rest = cross - left.taken * sized[1] - right.taken * sized[0] + left.taken * right.taken * size
-    return _dot(teams[0], teams[1]), rest
+    return _dot(teams[0], teams[1]) + rest
 
 
 def _dot(left: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Weights of the linear estimators on complete, unweighted cells, in closed form from the number of units by start.
 
-On such a panel the weight of a cell depends on its unit's start and its period alone, and on how many units have each start. So one
-table of starts × periods says all there is about an estimator under an assignment, and many assignments are had at once.
+On such a panel the weight of a cell depends on its unit's start and its period alone, and on how many units have each start. So
+one table of starts × periods says all there is about an estimator under an assignment, and many assignments are had at once.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ def weights_by_start(estimator: str, sizes: Sizes, aggregate: str, options: Mapp
 def effect_shares(sizes: Sizes, which: np.ndarray, aggregate: str) -> np.ndarray:
     """Weights of cohort × period effects in the overall or average row, D × (Q + 1) × T; they add up to 1.
 
-    `which` ((Q + 1) × T) are the effects there are. Overall and regions: by cells; event times and periods count alike, cohorts by
-    their units.
+    `which` ((Q + 1) × T) are the effects there are. Overall and regions: by cells; event times and periods count alike, cohorts
+    by their units.
     """
     size = sizes.counts[:, :, None] * which
     if aggregate == "cohort":
@@ -161,7 +161,9 @@ def _two_by_two(sizes: Sizes, aggregate: str, options: Mapping[str, Any]) -> np.
         return None
     on = sizes.on[sizes.adopts][0]
     change = on / on.sum() - ~on / (~on).sum()
-    sign = np.where(sizes.adopts, 1.0, -1.0) / np.where(sizes.adopts, sizes.counts, sizes.counts[:, ~sizes.adopts].sum(1)[:, None])
+    sign = np.where(sizes.adopts, 1.0, -1.0) / np.where(
+        sizes.adopts, sizes.counts, sizes.counts[:, ~sizes.adopts].sum(1)[:, None]
+    )
     return np.asarray(sign[:, :, None] * change)
 
 

@@ -18,8 +18,10 @@ from evaluation.robustness import (
     influence_of_cells,
     leave_out,
     missing_returns,
+    missing_returns_value,
     neighbours,
     placebo_dates,
+    placebo_outcomes,
     power_by_simulation,
     power_next_period,
     series_breaks,
@@ -36,6 +38,7 @@ POWER_DRAWS = 2000
 SHOWN = 400  # effects under reassignment that are kept for the picture
 # Estimators of other effects, of another unit, or with errors that no clustering changes: no choices of the specification curve.
 APART = ("dose", "interrupted_series", "rollout", "switchers", "synthetic", "triple_difference", "two_way_fixed_effects")
+BEYOND = "Is an effect found where the reform can have none?"
 PROGRAMMES = "Does another programme in the comparison group hide or feign the effect?"
 PRETREND = "Were the groups on different paths before the reform?"
 
@@ -53,6 +56,7 @@ def checks(
     panel: Panel,
     overall: Result | NotEstimable,
     inference: str,
+    placebos: Panel | None,
     say: Callable[[str], None],
 ) -> list[dict[str, Any]]:
     """Every check that estimates again or looks at the panel, as plain JSON, in the order in which they are shown."""
@@ -65,6 +69,7 @@ def checks(
         ("each region left out", lambda: leave_out(panel, ask, "region")),
         ("each authority left out", lambda: leave_out(panel, ask)),
         ("earlier dates", lambda: placebo_dates(panel, ask, actual=float(overall.estimates[0]))),
+        ("outcomes beyond reach", lambda: _beyond_reach(placebos, ask)),
         ("missing returns", lambda: missing_returns(panel, ask)),
         ("neighbours", lambda: neighbours(panel, _bordering(panel), ask)),
         ("other programmes", lambda: _other_programmes(plan, panel, ask)),
@@ -84,6 +89,16 @@ def _bordering(panel: Panel) -> list[Any]:
     treated = {str(unit) for unit, on in zip(panel.units, panel.treated, strict=True) if on}
     near = set(borders.loc[borders["authority"].isin(treated), "neighbour"]) - treated
     return [unit for unit in panel.units if str(unit) in near]
+
+
+def _beyond_reach(placebos: Panel | None, ask: Ask) -> Check:
+    if placebos is not None:
+        return placebo_outcomes(placebos, placebos.outcomes, ask)
+    refusal = NotEstimable(
+        "the plan names no outcomes beyond the reform’s reach", "List them under placebo_outcomes in the plan."
+    )
+    reading = f"Cannot tell: {refusal.reason}. {refusal.remedy}"
+    return Check("placebo_outcomes", BEYOND, None, "", reading, None, (), refusal)
 
 
 def _other_programmes(plan: Plan, panel: Panel, ask: Ask) -> Check:
@@ -251,7 +266,10 @@ def power(plan: Plan, panel: Panel, overall: Result | NotEstimable) -> dict[str,
         return {"not_estimable": found.to_dict()}
     later = power_next_period(panel, ask, draws=POWER_DRAWS, seed=plan.inference.seed, alpha=1 - plan.level)
     following = None if isinstance(later, NotEstimable) else later.detectable
-    return {**found.to_dict(), "next_period": following, "not_estimable": None}
+    returns = missing_returns_value(panel, ask).to_dict()["rows"]
+    worth = [row for row in returns if row["shrinks"] is not None and row["shrinks"] > 0]
+    rows = [{"authority": row["unit"], "period": str(row["period"]), "shrinks": row["shrinks"]} for row in worth]
+    return {**found.to_dict(), "next_period": following, "returns": rows, "not_estimable": None}
 
 
 def placebo_picture(few: FewClusters | NotEstimable) -> dict[str, Any] | None:

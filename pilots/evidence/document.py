@@ -45,6 +45,7 @@ def evidence(
     asked: Question,
     truth: pd.DataFrame | None = None,
     registered: bool | None = None,
+    placebos: Panel | None = None,
     tell: Callable[[float, str], None] | None = None,
 ) -> dict[str, Any]:
     """The evidence on one outcome of a plan.
@@ -54,6 +55,7 @@ def evidence(
         about: the outcome.
         asked: its panel and what is known of it.
         truth: authority, period, effect: the known true effects, on synthetic data only.
+        placebos: panel of the outcomes that the reform cannot move, where the plan names some.
         registered: whether the plan was registered before the run; None where that is not known.
         tell: told the share done and what is being done.
 
@@ -96,7 +98,7 @@ def evidence(
         "leave_one_region_out": _leave_out(plan, choice, asked, overall, cluster),
         "bounds": limits,
         "placebo": belief.placebo_picture(few),
-        "power": power,
+        "power": named(power, about),
         "regional": apart.regional(plan, about, results.get((at, "region"))),
         "leads_partners": apart.leads_partners(plan, choice, about, panel),
         "guardrails": [one for one in (apart.harm(plan, about, overall),) if one is not None],
@@ -104,7 +106,7 @@ def evidence(
         "makeup": makeup(asked.panel, overall),
         "truth": _truth(truth, {aggregate: one for (number, aggregate), one in results.items() if number == at}),
     }
-    steps = belief.checks(plan, about, asked, panel, overall, errors, lambda words: say(0.6, f"{about.label}: {words}"))
+    steps = belief.checks(plan, about, asked, panel, overall, errors, placebos, lambda words: say(0.6, f"{about.label}: {words}"))
     first = [belief.pretrend_check(pretrend), belief.missed(event, plan, errors, plan.smallest(about.id))]
     document["checks"] = [named(one, about) for one in (*first, belief.bounds_check(limits), *steps)]
     document["specifications"] = belief.specifications_document(steps)

@@ -97,6 +97,7 @@ def test_every_check_is_there_and_says_what_it_found(run: runs.Run) -> None:
         "leave_one_region_out",
         "leave_one_authority_out",
         "placebo_dates",
+        "placebo_outcomes",
         "missing_returns",
         "neighbours",
         "co_interventions",
@@ -107,7 +108,22 @@ def test_every_check_is_there_and_says_what_it_found(run: runs.Run) -> None:
     for one in found.values():
         assert one["asks"].endswith("?") and one["reading"].endswith("."), one["check"]
         assert (one["number"] is None) == bool(one["not_estimable"]), one["check"]
+    assert found["placebo_outcomes"]["not_estimable"]["remedy"] == "List them under placebo_outcomes in the plan."
     assert found["co_interventions"]["not_estimable"]["remedy"] == "List them under co_interventions in the plan."
+
+
+def test_a_plan_can_name_placebo_outcomes_other_programmes_and_looks(run: runs.Run, own_store: Store) -> None:
+    asked = plan(
+        placebo_outcomes=["timeliness_20_weeks_excluding_exceptions"],
+        co_interventions={"Safety Valve": ["E08000002", "E09000007"]},
+        looks={"planned": 4, "look": 2},
+        inference={"draws": 199, "seed": 5},
+    )
+    found = answer(runs.evaluate(own_store, RESEARCHER_ACTOR, asked))
+    rows = {one["check"]: one for one in found["checks"]}
+    assert rows["placebo_outcomes"]["rows"][0]["estimate"] == pytest.approx(found["headline"]["estimate"], rel=0.5)
+    assert [row["without"] for row in rows["co_interventions"]["rows"]] == ["Safety Valve"]
+    assert found["look"]["number"] == 2 and found["look"]["nominal_p"] < 0.05
 
 
 def test_what_the_screen_needs_beside_the_checks_is_there(run: runs.Run) -> None:
