@@ -15,6 +15,7 @@ from evaluation.panel import Panel
 from evaluation.result import Result
 
 SINGULAR = 1e-10  # smallest over largest eigenvalue of the correlations below which a covariance counts as singular
+PERIODS_PER_DF = 2.0  # degrees of freedom for each period of a joint test whose errors rest on few clusters
 CAUTION = "A passed test is not by itself a reason to believe."
 
 
@@ -25,18 +26,19 @@ class PretrendTest:
     Attributes:
         statistic: Wald statistic divided by df1.
         df1: number of periods tested.
-        df2: clusters less one.
+        df2: clusters less one; with errors that have their own degrees of freedom (CR2), the fewest of any effect tested.
         p_value: of F(df1, df2).
         p_value_hotelling: by Hotelling's rule for few clusters: statistic × (df2 + 1 − df1) ÷ df2 against F(df1, df2 + 1 − df1).
         cluster: the column clustered by.
         periods: event times tested.
-        left_out: event times before the reform that have no error of their own and are not tested.
+        left_out: event times before the reform that are not tested: they have no error of their own, or there are more periods
+            than so few clusters can test together (the last before the reform are tested).
         reading: what it says, in plain words.
     """
 
     statistic: float
     df1: int
-    df2: int
+    df2: float
     p_value: float
     p_value_hotelling: float
     cluster: str
@@ -107,6 +109,10 @@ def pretrend_test(
             f"no effect before the reform has an error clustered by {found.cluster}", "Cluster by a column with more groups."
         )
     clusters = int(found.clusters[usable].min())
+    freedom = float(found.df[usable].min())
+    if freedom < clusters - 1:  # an error that rests on few clusters cannot carry a joint test of many periods
+        usable = usable[-max(1, int(freedom / PERIODS_PER_DF)) :]
+        freedom = float(found.df[usable].min())
     if len(usable) >= clusters:
         return NotEstimable(
             f"{len(usable)} periods before the reform cannot be tested together with {clusters} clusters by {found.cluster}",
@@ -114,7 +120,7 @@ def pretrend_test(
         )
     times = result.labels["event_time"]
     tested, left_out = (tuple(int(times[k]) for k in rows) for rows in (usable, np.setdiff1d(before, usable)))
-    return _wald(found, usable, clusters, tested, left_out)
+    return _wald(found, usable, (clusters, freedom), tested, left_out)
 
 
 def _before(result: Result) -> np.ndarray:
@@ -125,8 +131,10 @@ def _before(result: Result) -> np.ndarray:
 
 
 def _wald(
-    found: Inference, rows: np.ndarray, clusters: int, periods: tuple[int, ...], left_out: tuple[int, ...]
+    found: Inference, rows: np.ndarray, size: tuple[int, float], periods: tuple[int, ...], left_out: tuple[int, ...]
 ) -> PretrendTest | NotEstimable:
+    """`size`: clusters, and the fewest degrees of freedom of any effect tested (clusters less one, or CR2's own)."""
+    clusters, freedom = size
     error = found.std_error[rows]
     correlations = found.covariance[np.ix_(rows, rows)] / np.outer(error, error)
     sizes = np.linalg.eigvalsh(correlations)
@@ -137,10 +145,10 @@ def _wald(
             "Cluster by a column with more groups, or use a window with fewer periods before the reform.",
         )
     scaled = found.estimates[rows] / error
-    count, rest = len(rows), clusters - 1
+    count, rest = len(rows), freedom if np.isfinite(freedom) else clusters - 1.0
     statistic = float(scaled @ np.linalg.solve(correlations, scaled)) / count
     p_value = float(stats.f.sf(statistic, count, rest))
-    hotelling = float(stats.f.sf(statistic * (clusters - count) / rest, count, clusters - count))
+    hotelling = float(stats.f.sf(statistic * (rest + 1 - count) / rest, count, rest + 1 - count))
     reading = _reading(p_value, hotelling, found.cluster, clusters, count, left_out)
     return PretrendTest(statistic, count, rest, p_value, hotelling, found.cluster, periods, left_out, reading)
 
@@ -159,7 +167,7 @@ def _reading(p_value: float, hotelling: float, cluster: str, clusters: int, coun
     if not left_out:
         return words
     when = ", ".join(str(time).replace("-", "\N{MINUS SIGN}") for time in left_out)
-    return f"{words} Not tested, because they have no error clustered by {cluster}: {when}."
+    return f"{words} Not tested, because too few clusters by {cluster} stand behind them: {when}."
 
 
 def _probability(p_value: float) -> str:

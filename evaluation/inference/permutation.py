@@ -16,7 +16,7 @@ from scipy import sparse
 from evaluation.inference.assignment import Draws
 from evaluation.panel import NEVER, Panel
 
-HELD = 400_000  # numbers held at once in one array
+HELD = 1_200_000  # numbers held at once in one array
 ROUNDING = 1e-12
 
 

@@ -110,10 +110,19 @@ def _part(atoms: _Atoms, members: np.ndarray, start: np.ndarray, weights: Weight
     if made is None:
         return None
     share = counts @ sizes.on / atoms.size.sum()
-    own = ((sizes.on - share[:, None, :]) * made).sum(axis=2)
-    left, right = np.triu_indices(periods)
-    products = made[:, -1, left] * made[:, -1, right]
-    return _Part(members, start, which, counts, made, products, own, size)
+    own = np.einsum("dqt,dqt->dq", sizes.on - share[:, None, :], made)
+    return _Part(members, start, which, counts, made, _products(made[:, -1]), own, size)
+
+
+def _products(weights: np.ndarray) -> np.ndarray:
+    """Products of two columns of D × T, in the order of the upper triangle: D × T(T + 1)/2."""
+    periods, low = weights.shape[1], 0
+    column = np.ascontiguousarray(weights.T)
+    out = np.empty((periods * (periods + 1) // 2, len(weights)))
+    for t in range(periods):
+        np.multiply(column[t], column[t:], out=out[low : low + periods - t])
+        low += periods - t
+    return out.T
 
 
 def _distinct(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -241,7 +250,7 @@ class _Compared:
 
 def _compared(atoms: _Atoms, part: _Part) -> _Compared:
     on = atoms.starts[:-1, None] <= np.arange(part.weights.shape[2])
-    multiple = (part.weights[:, :-1] * on).sum(axis=2)
+    multiple = np.einsum("dqt,qt->dq", part.weights[:, :-1], on)
     profile = np.divide(part.weights[0, :-1], multiple[0][:, None], out=np.zeros(on.shape), where=multiple[0][:, None] > 0)
     rows, slots = part.members.shape
     pointer = np.arange(rows + 1) * slots

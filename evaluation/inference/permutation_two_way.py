@@ -40,13 +40,9 @@ class Tables:
 def tables_of(panel: Panel, draws: Draws) -> Tables:
     """Tables of one outcome."""
     weights, periods = panel.weights[0], len(panel.periods)
-    total = weights.sum(axis=1)
-    share = np.divide(weights, total[:, None], out=np.zeros_like(weights), where=total[:, None] > 0)
-    values, vectors = np.linalg.eigh(np.diag(weights.sum(axis=0)) - weights.T @ share)
-    good = values > RANK * values.max()
-    inverse = (vectors[:, good] / values[good]) @ vectors[:, good].T
+    left, inverse = two_way_residuals((np.nan_to_num(panel.values[0]), reform(panel)), weights)
+    share = _shares(weights)
     onto = sparse.csr_matrix((np.ones(len(draws.atom)), (draws.atom, np.arange(len(draws.atom)))))
-    left = np.stack([_within(y, weights, share, inverse) for y in (np.nan_to_num(panel.values[0]), reform(panel))])
     on = (draws.starts[:, None] <= np.arange(periods)).astype(float)
     mean = share @ on.T
     centred = on[None] - mean[:, :, None]
@@ -69,6 +65,23 @@ def tables_of(panel: Panel, draws: Draws) -> Tables:
         spread=np.asarray(onto @ spread),
         alike=alike,
     )
+
+
+def _shares(weights: np.ndarray) -> np.ndarray:
+    total = weights.sum(axis=1, keepdims=True)
+    return np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)
+
+
+def two_way_residuals(outcomes: tuple[np.ndarray, ...], weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Residuals of outcomes (each N × T) from unit and period effects, stacked.
+
+    Beside them the pseudo-inverse of the normal equations of period effects beside unit effects (T × T).
+    """
+    share = _shares(weights)
+    values, vectors = np.linalg.eigh(np.diag(weights.sum(axis=0)) - weights.T @ share)
+    good = values > RANK * values.max()
+    inverse = (vectors[:, good] / values[good]) @ vectors[:, good].T
+    return np.stack([_within(y, weights, share, inverse) for y in outcomes]), inverse
 
 
 def _within(values: np.ndarray, weights: np.ndarray, share: np.ndarray, inverse: np.ndarray) -> np.ndarray:

@@ -64,9 +64,11 @@ def effect_shares(sizes: Sizes, which: np.ndarray, aggregate: str) -> np.ndarray
         per_period = which / np.maximum(which.sum(axis=1, keepdims=True), 1)
         share = sizes.counts * which.any(axis=1)
         return np.asarray((share / share.sum(axis=1, keepdims=True))[:, :, None] * per_period)
-    row = np.zeros(which.shape, int)
-    if aggregate in ("event_time", "calendar"):
-        row = row + np.arange(sizes.periods) - (sizes.starts[:, None] if aggregate == "event_time" else 0)
+    if aggregate not in ("event_time", "calendar"):
+        return np.asarray(size / (sizes.counts @ which.sum(axis=1))[:, None, None])
+    row = np.arange(sizes.periods) - (
+        sizes.starts[:, None] if aggregate == "event_time" else np.zeros_like(sizes.starts)[:, None]
+    )
     found, to = np.unique(row[which], return_inverse=True)
     onto = np.zeros((len(to), len(found)))
     onto[np.arange(len(to)), to.reshape(-1)] = 1.0

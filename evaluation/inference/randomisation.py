@@ -19,6 +19,7 @@ from evaluation.inference.contrasts import placed
 from evaluation.inference.inversion import Reference, interval, reference_of
 from evaluation.inference.permutation import Moments, by_pairs, by_start, by_weights, pairs_of, reform
 from evaluation.inference.permutation_batch import by_closed_form
+from evaluation.inference.permutation_imputation import by_imputation
 from evaluation.inference.permutation_two_way import by_two_way
 from evaluation.inference.permutation_weights import Sizes, weights_by_start
 from evaluation.panel import Panel
@@ -44,6 +45,7 @@ BY_START = (
     "two_way_fixed_effects",
 )  # linear, and on complete cells their weights depend on the start alone
 LINEAR = (*BY_START, "group_time")
+IMPUTED = ("imputation", "two_stage")  # the same estimate
 NO_REASSIGNMENT = {
     "dose": "the intensity that a group would have had is not known",
     "switchers": "when a group would have stopped is not known",
@@ -152,7 +154,7 @@ def _closed_forms(result: Scored, draws: Draws) -> dict[int, _Row]:
     outcome = {int(k): str(result.labels["outcome"].iloc[k]) for k in np.flatnonzero(_whole(result))}
     chosen = {k: at[name] for k, name in outcome.items() if name in at}
     fits = _plain(result, panel) if grouped else result.estimator in BY_START and not _with_covariates(result, panel)
-    if not chosen or not fits:
+    if not fits or len(chosen) < (2 if grouped else 1):  # pairs are faster for one outcome
         return {}
 
     def weights(sizes: Sizes) -> np.ndarray | None:
@@ -178,6 +180,9 @@ def _row(result: Scored, k: int, draws: Draws, options: Mapping[str, Any]) -> _R
         found = _by_cohort_sizes(result, k, panel, draws, {**options, "refit": None} if static else options)
     if found is None and result.estimator == "two_way_fixed_effects" and result.aggregate == "overall":
         found = _Row(by_two_way(panel, draws), "exact", True)
+    if found is None and result.estimator in IMPUTED and not panel.covariates and result.aggregate in ("overall", "region"):
+        moments = by_imputation(panel, draws)
+        found = None if moments is None else _Row(moments, "exact", True)
     if found is not None and _agrees(result, k, found, panel):
         return found
     return _refitted(result, k, panel, draws, options)

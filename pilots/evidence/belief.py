@@ -27,6 +27,7 @@ from evaluation.robustness import (
     series_breaks,
     specification_curve,
 )
+from evaluation.robustness.row import percent
 from evaluation.sensitivity import Bounds, bounds, missed_trend
 from pilots.catalogue import Outcome
 from pilots.panels import PARTNERSHIP, Question
@@ -35,6 +36,7 @@ from pilots.places import neighbours as places_that_border
 from pilots.plans import Plan
 
 POWER_DRAWS = 2000
+LEADS = 5  # most periods before the start that bounds learn drift from
 SHOWN = 400  # effects under reassignment that are kept for the picture
 # Estimators of other effects, of another unit, or with errors that no clustering changes: no choices of the specification curve.
 APART = ("dose", "interrupted_series", "rollout", "switchers", "synthetic", "triple_difference", "two_way_fixed_effects")
@@ -70,7 +72,7 @@ def checks(
         ("each authority left out", lambda: leave_out(panel, ask)),
         ("earlier dates", lambda: placebo_dates(panel, ask, actual=float(overall.estimates[0]))),
         ("outcomes beyond reach", lambda: _beyond_reach(placebos, ask)),
-        ("missing returns", lambda: missing_returns(panel, ask)),
+        ("missing returns", lambda: missing_returns(asked.path, ask)),
         ("neighbours", lambda: neighbours(panel, _bordering(panel), ask)),
         ("other programmes", lambda: _other_programmes(plan, panel, ask)),
         ("series breaks", lambda: series_breaks(panel, overall, _breaks(about, panel))),
@@ -192,7 +194,9 @@ def missed(event: Result | NotEstimable | None, plan: Plan, inference: str, smal
     """The trend that the test of earlier paths would have missed, as a check."""
     asks = "Could that test have missed a trend that matters?"
     found = NotEstimable("there is no event study", "Name an estimator that has one.") if event is None else None
-    power = found or missed_trend(event, plan.headline.cluster, level=plan.level, inference=inference)  # type: ignore[arg-type]
+    power = found or missed_trend(
+        event, plan.headline.cluster, level=plan.level, inference=inference, before=_shared_leads(event)
+    )  # type: ignore[arg-type]
     if isinstance(power, NotEstimable):
         return _row("pretrend_power", asks, None, "", f"Cannot tell: {power.reason}. {power.remedy}", None, [], power.to_dict())
     plain = power.to_dict()
@@ -205,10 +209,23 @@ def bounds_of(event: Result | NotEstimable | None, plan: Plan, inference: str) -
     """The effect's bounds when trends are not quite parallel, as the document has them."""
     if event is None:
         return {"not_estimable": {"reason": "there is no event study", "remedy": "Name an estimator that has one."}}
-    found = bounds(event, plan.headline.cluster, level=plan.level, inference=inference)
+    found = bounds(event, plan.headline.cluster, level=plan.level, inference=inference, before=_shared_leads(event))
     if isinstance(found, NotEstimable):
         return {"not_estimable": found.to_dict()}
     return {**bounds_document(found), "not_estimable": None}
+
+
+def _shared_leads(event: Result | NotEstimable | None) -> int | None:
+    """How many periods before are looked at for drift: those that every cohort has, and at most `LEADS`.
+
+    Periods that only the last cohorts have rest on one or two partnerships, whose noise would pass for drift.
+    """
+    if not isinstance(event, Result):
+        return None
+    panel = event.panel
+    ahead = int(event.options.get("anticipation", 0))
+    shared = int(panel.cohort[panel.treated].min()) - 1 - ahead
+    return max(2, min(shared, LEADS))
 
 
 def bounds_document(found: Bounds) -> dict[str, Any]:
@@ -284,7 +301,7 @@ def placebo_picture(few: FewClusters | NotEstimable) -> dict[str, Any] | None:
         kept = values[np.unique(np.linspace(0, len(values) - 1, min(SHOWN, len(values))).astype(int))]
         share = float((np.abs(values) >= abs(few.estimate) * (1 - 1e-9)).mean())
         reading = (
-            f"Had the reform gone to other areas, a difference at least as large would have come up {share:.0%} of the time "
+            f"Had the reform gone to other areas, a difference at least as large would have come up {percent(share)} of the time "
             "by chance alone."
         )
         return {

@@ -100,7 +100,27 @@ def test_pretrend_names_periods_that_rest_on_one_cluster(draw: Draw, build: Buil
     found = joint(estimated(build(frame, cluster="unit"), "two_way_fixed_effects", aggregate="event_time"))
     assert found.left_out == (-5, -4)
     assert found.periods == (-3, -2)
-    assert "Not tested, because they have no error clustered by unit: \N{MINUS SIGN}5, \N{MINUS SIGN}4." in found.reading
+    assert "because too few clusters by unit stand behind them: \N{MINUS SIGN}5, \N{MINUS SIGN}4." in found.reading
+
+
+def test_a_joint_test_asks_no_more_periods_than_few_partnerships_can_answer() -> None:
+    rng = np.random.default_rng(11)
+    team = np.repeat(np.arange(8), 4)
+    first = np.where(team < 4, 10, 11)
+    alarms = []
+    for _ in range(150):
+        values = rng.normal(size=(132, 14))
+        values[:32] += 0.8 * rng.normal(size=(8, 14))[team]
+        frame = pd.DataFrame({"unit": np.repeat(np.arange(132), 14), "period": np.tile(np.arange(14), 132), "y": values.ravel()})
+        frame["first"] = np.repeat(np.where(np.arange(132) < 32, np.resize(first, 132), 0), 14)
+        frame["team"] = np.repeat(np.where(np.arange(132) < 32, np.resize(team, 132), 100 + np.arange(132)), 14)
+        panel = Panel.from_frame(frame, "unit", "period", "first", "y", cluster="team")
+        event = estimated(panel, "group_time", aggregate="event_time", base="universal")
+        found = pretrend_test(event, "team", "cr2")
+        assert isinstance(found, PretrendTest) and 1 <= len(found.periods) <= 4 and found.periods[-1] == -2
+        alarms.append(found.p_value_hotelling < 0.05)
+    # 5% is nominal, two Monte Carlo errors above it are allowed.
+    assert np.mean(alarms) <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 150)
 
 
 def test_a_passed_pretrend_test_is_no_reason_to_believe(draw: Draw, build: Build) -> None:

@@ -17,6 +17,7 @@ from evaluation.inference import permutation_batch
 from evaluation.inference.assignment import Draws, draw_assignments, groups_of, scheme_of
 from evaluation.inference.permutation import by_pairs, by_weights, pairs_of
 from evaluation.inference.permutation_batch import by_closed_form
+from evaluation.inference.permutation_imputation import by_imputation
 from evaluation.inference.permutation_weights import BUILDERS, Sizes, weights_by_start
 from evaluation.panel import NEVER
 
@@ -211,29 +212,104 @@ def test_complete_and_incomplete_outcomes_stand_together(
     values, weights = panel.values.copy(), panel.weights.copy()
     values[1, 4, 2], weights[1, 4, 2] = np.nan, 0.0
     gap = replace(panel, values=values, weights=weights)
-    found = run("randomisation", estimate(gap, "imputation"), "group", draws=30, refit_draws=30)
+    found = run("randomisation", estimate(gap, "stacked"), "group", draws=30, refit_draws=30)
     assert list(found.details["kernel"].values()) == ["exact", "refitted", "exact"]
-    whole = run("randomisation", estimate(panel, "imputation"), "group", draws=30)
+    whole = run("randomisation", estimate(panel, "stacked"), "group", draws=30)
     assert list(found.p_value[[0, 2]]) == list(whole.p_value[[0, 2]])
 
 
 def test_second_statistic_fits_nothing_again(partnerships: Callable[..., Panel], run: Callable[..., Inference]) -> None:
     """The other statistic of the same result is free; other draws, or another result, are not. Numbers are as of a fresh call."""
-    panel = partnerships(missing=0.05, regions=3, others=3, periods=5)
+    panel = partnerships(missing=0.03, periods=5, starts=(3, 4))
     calls = []
 
     def refit(other: Panel) -> Any:
         calls.append(1)
-        return estimate(other, "imputation")
+        return estimate(other, "stacked")
 
-    result = estimate(panel, "imputation")
+    result = estimate(panel, "stacked")
     asked = {"draws": 12, "refit_draws": 12, "refit": refit}
     run("randomisation", result, "group", **asked)
     count = len(calls)
     second = run("randomisation", result, "group", statistic="coefficient", **asked)
-    assert len(calls) == count
-    fresh = run("randomisation", estimate(panel, "imputation"), "group", statistic="coefficient", **asked)
+    assert len(calls) == count == 13
+    fresh = run("randomisation", estimate(panel, "stacked"), "group", statistic="coefficient", **asked)
     assert len(calls) == 2 * count
     assert second.p_value == fresh.p_value and second.details == fresh.details
     run("randomisation", result, "group", **{**asked, "seed": 2})
     assert len(calls) == 3 * count
+
+
+def by_least_squares(panel: Panel, cohort: np.ndarray, clusters: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Effects and squares from a refit's weights on cells, and residuals of a least-squares fit on dummies, cell by cell."""
+    again = estimate(replace(panel, cohort=cohort), name)
+    assert isinstance(again, Result)
+    kept = [panel.units.index(unit) for unit in again.panel.units]
+    cells = np.zeros(panel.values[0].shape)
+    cells[kept] = again.weights[0].toarray().reshape(len(kept), -1)
+    unit, time = np.nonzero(panel.weights[0])
+    root = np.sqrt(panel.weights[0][unit, time])
+    dummies = np.column_stack([unit[:, None] == np.arange(len(panel.units)), time[:, None] == np.arange(len(panel.periods))])
+    assigned, actual = ((one[:, None] <= np.arange(len(panel.periods))).astype(float) for one in (cohort, panel.cohort))
+    effects, sums = [], []
+    for outcome in (np.nan_to_num(panel.values[0]), actual):
+        effects.append((cells * outcome).sum())
+        left = (outcome - effects[-1] * assigned)[unit, time]
+        fitted = dummies @ np.linalg.lstsq(dummies * root[:, None], left * root, rcond=None)[0]
+        sums.append(np.bincount(clusters[unit], cells[unit, time] * (left - fitted)))
+    return np.array(effects), np.array([sums[i] @ sums[j] for i, j in ((0, 0), (0, 1), (1, 1))])
+
+
+@pytest.mark.parametrize("name", ["imputation", "two_stage"])
+@pytest.mark.parametrize("design", DESIGNS)
+@pytest.mark.parametrize(("missing", "weighted"), [(0.0, True), (0.1, False), (0.2, True)])
+def test_imputation_with_gaps_and_weights(
+    name: str, design: tuple[int, str], missing: float, weighted: bool, partnerships: Callable[..., Panel]
+) -> None:
+    """Effects and squares to 1e-10."""
+    panel = uneven(partnerships(together=design[0], missing=missing, weighted=weighted))
+    result = estimate(panel, name)
+    assert isinstance(result, Result)
+    panel = result.panel  # without units never seen untreated
+    draws = drawn(panel, design[1], design[1] == "within_region")
+    found = by_imputation(panel, draws)
+    assert found is not None
+    for row in range(len(draws.members)):
+        effect, square = by_least_squares(panel, draws.cohort(row), draws.clusters(row), name)
+        assert found.effect[:, row] == pytest.approx(effect, abs=1e-10)
+        assert found.square[:, row] == pytest.approx(square, abs=1e-10)
+
+
+def test_unit_seen_only_after_its_start(partnerships: Callable[..., Panel]) -> None:
+    """Where an assignment makes a unit start before all that is seen of it, the unit is left out, as by the estimator."""
+    panel = partnerships(together=1)
+    values, weights = panel.values.copy(), panel.weights.copy()
+    values[0, -1, :6], weights[0, -1, :6] = np.nan, 0.0
+    panel = replace(panel, values=values, weights=weights)
+    draws = drawn(panel, "within_region", draws=25)
+    found = by_imputation(panel, draws)
+    assert found is not None
+    rows = [row for row in range(26) if draws.cohort(row)[-1] < NEVER]
+    assert rows
+    for row in rows:
+        effect, square = by_least_squares(panel, draws.cohort(row), draws.clusters(row), "imputation")
+        assert found.effect[:, row] == pytest.approx(effect, abs=1e-10)
+        assert found.square[:, row] == pytest.approx(square, abs=1e-10)
+
+
+def test_imputation_without_a_link_is_fitted_again(partnerships: Callable[..., Panel], run: Callable[..., Inference]) -> None:
+    """Two groups alone are seen in the last period: the assignment that gives both the reform imputes nothing then."""
+    panel = partnerships(regions=2, others=2, team=2, together=2, starts=(3, 5))
+    values, weights = panel.values.copy(), panel.weights.copy()
+    hidden = np.arange(4, 8)
+    values[0, hidden, -1], weights[0, hidden, -1] = np.nan, 0.0
+    panel = replace(panel, values=values, weights=weights)
+    assert by_imputation(panel, drawn(panel, "groups", draws=30)) is None
+    found = run("randomisation", estimate(panel, "imputation"), "group", draws=30, refit_draws=30)
+    assert found.details["kernel"]["y"] == "refitted"
+
+
+def test_imputation_with_gaps_is_exact(partnerships: Callable[..., Panel], run: Callable[..., Inference]) -> None:
+    found = run("randomisation", estimate(partnerships(missing=0.05), "two_stage"), "group", draws=99, refit=None)
+    assert found.details["kernel"]["y"] == "exact"
+    assert np.isfinite(found.interval(0.8)[0][0])

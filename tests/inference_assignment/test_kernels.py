@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from evaluation import Inference, Panel, Result, estimate
@@ -70,6 +70,7 @@ def test_group_time_kernel_property(
 ) -> None:
     panel = partnerships(seed, regions=3, others=4, team=2, together=design[0], periods=6, missing=missing, weighted=weighted)
     draws = drawn(panel, design[1], draws=2, seed=seed)
+    assume(isinstance(estimate(panel, "group_time", control=control), Result))
     result = result_of(panel, "group_time", control=control)
     moments = by_pairs(pairs_of(result.panel, result.options, "overall", draws.starts), draws, "overall")
     for row in range(len(draws.members)):

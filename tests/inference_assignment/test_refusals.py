@@ -61,7 +61,7 @@ def test_a_partnership_across_regions(partnerships: Callable[..., Panel], run: C
 
 
 def test_refit_is_needed_where_no_kernel_is_exact(partnerships: Callable[..., Panel], run: Callable[..., Inference]) -> None:
-    result = effect(partnerships(missing=0.1, regions=3, others=3), "imputation")
+    result = effect(partnerships(missing=0.02, regions=3, others=3), "stacked")
     with pytest.raises(PanelError, match="pass refit="):
         run("randomisation", result, "group", refit=None)
     found = run("randomisation", result, "group", refit_draws=30)
@@ -71,8 +71,8 @@ def test_refit_is_needed_where_no_kernel_is_exact(partnerships: Callable[..., Pa
 
 
 def test_wrong_refit_is_noticed(partnerships: Callable[..., Panel], run: Callable[..., Inference]) -> None:
-    result = effect(partnerships(missing=0.1, regions=3, others=3), "imputation")
-    refused = estimate(replace(result.panel, cohort=np.full(len(result.panel.units), 2)), "imputation")
+    result = effect(partnerships(missing=0.02, regions=3, others=3), "stacked")
+    refused = estimate(replace(result.panel, cohort=np.full(len(result.panel.units), 2)), "stacked")
     with pytest.raises(PanelError, match="Bind it to the same estimator"):
         run("randomisation", result, "group", refit=lambda panel: refused)
     with pytest.raises(PanelError, match="Bind it to the same estimator"):
