@@ -109,10 +109,8 @@ def pretrend_test(
             f"no effect before the reform has an error clustered by {found.cluster}", "Cluster by a column with more groups."
         )
     clusters = int(found.clusters[usable].min())
+    usable = _as_many_as_can_be_tested(found, usable, clusters)
     freedom = float(found.df[usable].min())
-    if freedom < clusters - 1:  # an error that rests on few clusters cannot carry a joint test of many periods
-        usable = usable[-max(1, int(freedom / PERIODS_PER_DF)) :]
-        freedom = float(found.df[usable].min())
     if len(usable) >= clusters:
         return NotEstimable(
             f"{len(usable)} periods before the reform cannot be tested together with {clusters} clusters by {found.cluster}",
@@ -121,6 +119,16 @@ def pretrend_test(
     times = result.labels["event_time"]
     tested, left_out = (tuple(int(times[k]) for k in rows) for rows in (usable, np.setdiff1d(before, usable)))
     return _wald(found, usable, (clusters, freedom), tested, left_out)
+
+
+def _as_many_as_can_be_tested(found: Inference, usable: np.ndarray, clusters: int) -> np.ndarray:
+    """The last periods before the start, as many as errors that rest on few clusters can carry in one test."""
+    if not found.df[usable].min() < clusters - 1:
+        return usable
+    most = 1
+    while most < len(usable) and (most + 1) * PERIODS_PER_DF <= found.df[usable[-most - 1 :]].min():
+        most += 1
+    return usable[-most:]
 
 
 def _before(result: Result) -> np.ndarray:
