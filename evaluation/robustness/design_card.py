@@ -99,7 +99,8 @@ def _units(panel: Panel, name: str, codes: np.ndarray) -> list[Row]:
         label = f"{panel.unit}: starts in {panel.periods[start]}"
         rows.append(_row("cohort", label, int(members.sum()), note, groups=groups, cells=cells, missing=missing))
     never = panel.cohort >= NEVER
-    note = f"in {plural(len(np.unique(codes[never])), name)}; {plural(int(seen[never].sum()), 'cell')} seen"
+    groups = len(np.unique(codes[never]))
+    note = f"{plural(int(seen[never].sum()), 'cell')} seen; {plural(groups, 'cluster')} by {name}"
     rows.append(_row("comparison", f"{panel.unit}: does not start within the window", int(never.sum()), note))
     return rows
 

@@ -165,8 +165,8 @@ def _label(row: Mapping[str, Any], names_of_labels: list[str]) -> dict[str, Any]
     return {name: None if pd.isna(value) else int(value) if name == "event_time" else value for name, value in found.items()}
 
 
-def _rows(result: Result, cluster: str, level: float) -> list[dict[str, Any]]:
-    frame = result.frame(level=level, cluster=cluster, inference=inference_by(cluster, result))
+def _rows(result: Result, cluster: str, level: float, inference: str) -> list[dict[str, Any]]:
+    frame = result.frame(level=level, cluster=cluster, inference=inference)
     labels = [name for name in result.labels.columns if name != "outcome"]
     numbers = ("estimate", "std_error", "df", "p_value", "lower", "upper")
     return [{"label": _label(row, labels), **{name: _number(row[name]) for name in numbers}} for row in frame.to_dict("records")]
@@ -189,8 +189,11 @@ def _reports(plan: Plan, number: int, aggregate: str, result: Result | NotEstima
             made.append({**entry, "rows": [], "warnings": [], "not_estimable": result.to_dict()})
             continue
         try:
-            rows, refused = _rows(result, cluster, plan.level), None
             entry["inference"] = inference_by(cluster, result)
+            rows, refused = _rows(result, cluster, plan.level, entry["inference"]), None
+            if all(row["std_error"] is None for row in rows):  # stacked with gaps, for one, has no working model
+                entry["inference"] = "clustered"
+                rows = _rows(result, cluster, plan.level, "clustered")
         except PanelError as error:
             rows, refused = [], {"reason": str(error), "remedy": ""}
         made.append({**entry, "rows": rows, "warnings": list(result.warnings), "not_estimable": refused})
@@ -213,7 +216,7 @@ def _headline(plan: Plan, result: Result | NotEstimable, cluster: str, few: FewC
         inference = result.inference(inference_by(cluster, result), cluster)
     except PanelError as error:
         return {**about, "not_estimable": {"reason": str(error), "remedy": ""}}
-    row = _rows(result, cluster, plan.level)[0]
+    row = _rows(result, cluster, plan.level, inference.name)[0]
     if row["std_error"] is None:
         reason = " ".join(inference.warnings) or "the error cannot be had"
         remedy = (
