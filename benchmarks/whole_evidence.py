@@ -23,7 +23,7 @@ from evaluation.few_clusters import few_clusters_by_outcome
 from evaluation.robustness import Ask, placebo_dates
 from evaluation.sensitivity import bounds
 
-ESTIMATORS = ("group_time", "imputation", "two_stage", "interaction_weighted", "stacked", "two_way_fixed_effects")
+ESTIMATORS = ("interaction_weighted", "two_way_fixed_effects", "stacked", "imputation", "group_time", "two_stage")
 GROUP = "partnership"
 STEPS = ("effects", "few clusters", "placebo date", "regions left out", "bounds")
 

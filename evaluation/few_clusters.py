@@ -251,11 +251,11 @@ def _ask(key: str, panel: Panel, options: Mapping[str, Any]) -> tuple[str, dict[
         statistic = "t" if key == "randomisation" else "coefficient"
         return "randomisation", {**options, "statistic": statistic}
     if key == "wild_subcluster":
-        return "wild", {**options, "subcluster": panel.unit}
+        return "wild_cluster", {**options, "subcluster": panel.unit}
     if key in ("conley_taber", "ferman_pinto"):  # as published they leave the effect itself out of what it is held against
         return key, {**options, "finite_sample": True}
     if key == "wild":
-        return key, dict(options)
+        return "wild_cluster", dict(options)
     return key, {}
 
 

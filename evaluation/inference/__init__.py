@@ -26,7 +26,7 @@ INFERENCES: dict[str, tuple[Method, dict[str, Any]]] = {
     "cr2": (cr2, CR2_DEFAULTS),
     "cr3": (cr3, CR3_DEFAULTS),
     "multiplier": (multiplier, MULTIPLIER_DEFAULTS),
-    "wild": (wild, WILD_DEFAULTS),
+    "wild_cluster": (wild, WILD_DEFAULTS),
     "randomisation": (randomisation, RANDOMISATION_DEFAULTS),
     "conley_taber": (conley_taber, PLACEBO_DEFAULTS),
     "ferman_pinto": (ferman_pinto, PLACEBO_DEFAULTS),

@@ -34,7 +34,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "clustered": {"factor": "CR1", "df": "clusters"},
     "cr2": CR2_DEFAULTS,
     "cr3": {"centre": CR3_DEFAULTS["centre"]},
-    "wild": {**WILD_DEFAULTS, "null": 0.0},
+    "wild_cluster": {**WILD_DEFAULTS, "null": 0.0},
 }
 
 
@@ -102,7 +102,7 @@ class Regression:
             raise OptionError(f"level must lie between 0 and 1, not {level!r}. Use 0.95 for a 95% interval.")
         filled = {**METHODS[name], **options}
         column, codes = self.codes(cluster)
-        if name == "wild":
+        if name == "wild_cluster":
             return self._wild(column, codes, level, filled)
         error, df, details = getattr(self, f"_{name}")(codes, filled)
         return self._from_t(error, df, level, {"cluster": column, "clusters": int(codes.max()) + 1, **details})

@@ -219,7 +219,7 @@ def wild(result: Scored, cluster: str | None, options: Mapping[str, Any]) -> Inf
         sums[present, k] = observed * np.sqrt(factor[k])
         tests[k], said[k] = test, {**drawn, "direction": row.direction}
     kept = {**_common(said), **{name: options[name] for name in ("type", "impose_null", "subcluster", "ties", "seed")}}
-    found = assemble("wild", result, made, sums, _name(options), made.counts[0] - 1.0, [], {})
+    found = assemble("wild_cluster", result, made, sums, _name(options), made.counts[0] - 1.0, [], {})
     tests = [test if np.isfinite(error) else None for test, error in zip(tests, found.std_error, strict=True)]
     return finish(found, tests, {**kept, "rows": said}, -result.estimates)
 

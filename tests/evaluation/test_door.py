@@ -82,6 +82,9 @@ def test_the_design_page_word_for_word(frame: pd.DataFrame) -> None:
     assert {"estimate", "std_error", "lower", "upper"} <= set(table)
     narrow = result.frame(level=0.5)
     assert (narrow["upper"] - narrow["lower"] < table["upper"] - table["lower"]).all()
+    found = result.inference("wild_cluster", cluster="region", draws=9999, seed=1).frame()
+    after = (found["kind"] == "post").to_numpy(bool)
+    assert found.loc[after, "p_value"].between(0, 1).all() and (found.loc[after, "lower"] < found.loc[after, "upper"]).all()
 
 
 def test_covariates_are_carried_and_wrong_ones_named(frame: pd.DataFrame) -> None:

@@ -60,7 +60,7 @@ def rows_of(numbers, kind, null):
 @pytest.mark.parametrize("kind", ["11", "31"])
 @pytest.mark.parametrize("null", [True, False])
 def test_wild_p_values_are_exact(few, few12_numbers, kind, null):
-    got = few.inference("wild", type=kind, impose_null=null, ties=False)
+    got = few.inference("wild_cluster", type=kind, impose_null=null, ties=False)
     found = rows_of(few12_numbers, kind, null)
     assert len(found) == (2 if kind == "11" else 1)
     for want in found:
@@ -76,7 +76,7 @@ def test_wild_jackknife_p_values_are_exact_once_the_packages_factor_is_undone(fe
     """The package puts G/(G − 1) × (n − 1)/(n − k) on the t of the data and not on those of the draws."""
     (want,) = rows_of(few12_numbers, kind, null)
     factor = 12 / 11 * 1403 / (1404 - 19)
-    got = few.inference("wild", type=kind, impose_null=null, ties=False)
+    got = few.inference("wild_cluster", type=kind, impose_null=null, ties=False)
     assert got.statistic / np.sqrt(factor) == pytest.approx(want["t"], rel=EXACT)
     draws = _statistics(few, kind, null)
     t = got.statistic * np.sqrt(11 / 12)
@@ -94,8 +94,8 @@ def _statistics(few, kind, null):
 
 def test_ties_count_unless_left_out(few):
     """The vector of ones gives the data's own t: with it one pair of 4,096 more."""
-    assert few.inference("wild").p_value - few.inference("wild", ties=False).p_value == pytest.approx(2 / 4096)
-    assert few.inference("wild").details["smallest_p"] == 2 / 4096
+    assert few.inference("wild_cluster").p_value - few.inference("wild_cluster", ties=False).p_value == pytest.approx(2 / 4096)
+    assert few.inference("wild_cluster").details["smallest_p"] == 2 / 4096
 
 
 def test_subcluster_and_webb_within_the_error_of_their_draws(few12, few, few12_numbers):
@@ -103,16 +103,16 @@ def test_subcluster_and_webb_within_the_error_of_their_draws(few12, few, few12_n
     made = regression(d, "y", "D", ["x", "s"], ["g", "t"], cluster=["g", "gt"])
     for want in few12_numbers["wcb_subcluster_z_B99999"]:
         got = made.inference(
-            "wild", impose_null=want["impose_null"], subcluster="gt", weights="rademacher", draws=19_999, ties=False
+            "wild_cluster", impose_null=want["impose_null"], subcluster="gt", weights="rademacher", draws=19_999, ties=False
         )
         assert got.statistic == pytest.approx(want["t"], rel=EXACT)
         assert got.p_value == pytest.approx(want["p"], abs=4 * np.sqrt(want["p"] * (1 - want["p"]) * (1 / 19_999 + 1 / 99_999)))
         for end in (want["lo"], want["hi"]):
             at_end = made.inference(
-                "wild", impose_null=want["impose_null"], subcluster="gt", weights="rademacher", draws=19_999, null=end
+                "wild_cluster", impose_null=want["impose_null"], subcluster="gt", weights="rademacher", draws=19_999, null=end
             )
             assert at_end.p_value == pytest.approx(0.05, abs=4 * np.sqrt(0.05 * 0.95 * (1 / 19_999 + 1 / 99_999)))
-    webb, want = few.inference("wild", weights="webb", draws=19_999), few12_numbers["wcb_webb_B99999"]
+    webb, want = few.inference("wild_cluster", weights="webb", draws=19_999), few12_numbers["wcb_webb_B99999"]
     assert webb.p_value == pytest.approx(want["p"], abs=4 * np.sqrt(0.86 * 0.14 * (1 / 19_999 + 1 / 99_999)))
     assert (webb.lower, webb.upper) == pytest.approx(want["ci"], abs=0.03)
 
@@ -123,7 +123,7 @@ def test_panels_as_rows(golden, panel_numbers):
     made = regression(d, "rate", "treated", (), ["authority", "term"], cluster=["region", "authority"])
     for null in (True, False):
         want = numbers[f"wild_rademacher_region_null_{str(null).upper()}"]
-        got = made.inference("wild", impose_null=null, ties=False)
+        got = made.inference("wild_cluster", impose_null=null, ties=False)
         assert (got.p_value, got.details["draws"]) == (want["p"], want["draws"])
         assert got.statistic == pytest.approx(want["t"], rel=EXACT)
         assert (got.lower, got.upper) == pytest.approx(want["ci"], abs=WIDTH * (want["ci"][1] - want["ci"][0]))
@@ -149,7 +149,7 @@ def test_refusals(few12, few):
     with pytest.raises(OptionError, match="level"):
         few.inference("cr2", level=95)
     with pytest.raises(PanelError, match="lie in more than one gt"):
-        few.inference("wild", cluster="gt", subcluster="g")
+        few.inference("wild_cluster", cluster="gt", subcluster="g")
     two = regression(few12[few12["g"].isin([1, 6, 7])], "y", "D", absorb=["g", "t"], cluster="g")
     with pytest.raises(PanelError, match="cannot be estimated without one"):
         two.inference("cr3")

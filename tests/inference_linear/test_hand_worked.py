@@ -54,7 +54,7 @@ def test_wild_of_four_clusters_by_hand():
     t = 2.5 / np.sqrt((2**2 + 1**2) / 8)
     assert abs(star[0] / error[0]) == pytest.approx(t)
     want = np.mean(np.abs(star / error) >= t * (1 - 1e-9))
-    got = made.inference("wild")
+    got = made.inference("wild_cluster")
     assert (got.p_value, got.details["draws"], got.details["smallest_p"]) == (want, 16, 2 / 16)
-    assert made.inference("wild", ties=False).p_value == want - 1 / 8
+    assert made.inference("wild_cluster", ties=False).p_value == want - 1 / 8
     assert (got.lower, got.upper) == (-np.inf, np.inf)  # eight pairs of signs never give a p of 0.05

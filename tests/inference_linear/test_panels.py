@@ -162,7 +162,7 @@ def test_panel_and_rows_are_one_regression(plain, weighted):
     for kind in ("11", "13", "31", "33"):
         for sub in (None, "unit"):
             options = {**DEFAULTS, "type": kind, "subcluster": sub}
-            one, other = wild(result, "group", options), rows.inference("wild", "group", type=kind, subcluster=sub)
+            one, other = wild(result, "group", options), rows.inference("wild_cluster", "group", type=kind, subcluster=sub)
             assert one.p_value[0] == other.p_value
             assert one.interval(0.95)[0][0] == pytest.approx(other.lower, rel=1e-7)
             assert one.interval(0.95)[1][0] == pytest.approx(other.upper, rel=1e-7)
