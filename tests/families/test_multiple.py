@@ -265,8 +265,8 @@ def false_alarms(treated: int, compared: int, alone: bool, families: int, seed: 
 @pytest.mark.slow
 @pytest.mark.parametrize(("treated", "compared", "alone"), [(9, 30, False), (9, 121, True), (3, 121, True)])
 def test_error_over_twenty_true_nulls(treated: int, compared: int, alone: bool) -> None:
-    # 300 families: Monte Carlo error 1.3 points; 6% and two of them are allowed.
-    assert false_alarms(treated, compared, alone, 300, 7) <= 0.06 + 0.026
+    # 150 families: Monte Carlo error 1.8 points; 6% and two of them are allowed. METHODS.md has the figures of 500.
+    assert false_alarms(treated, compared, alone, 150, 7) <= 0.06 + 0.036
 
 
 @pytest.mark.slow
