@@ -150,4 +150,17 @@ class Inference:
         return self.estimates - half, self.estimates + half
 
 
+def dust(result: Scored) -> np.ndarray:
+    """What rounding alone can leave of an error that is zero, by row: it goes with the size of the outcome."""
+    size = {name: np.nanmax(np.abs(values)) for name, values in zip(result.panel.outcomes, result.panel.values, strict=True)}
+    return np.array([size[name] for name in result.labels["outcome"]]) * np.finfo(float).eps * 100
+
+
+def clusters_with(used: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Number of clusters with at least one such unit, by row of the result."""
+    present = np.zeros((codes.max() + 1, used.shape[1]), bool)
+    np.logical_or.at(present, codes, used)
+    return present.sum(axis=0)
+
+
 Method = Callable[[Scored, "str | None", Mapping[str, Any]], Inference]

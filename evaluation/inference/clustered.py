@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from evaluation.errors import PanelError, check_choice
-from evaluation.inference.base import Inference, Scored
+from evaluation.inference.base import Inference, Scored, clusters_with, dust
 
 FACTORS = ("CR1", "CR1_all_effects", "none")
 DISTRIBUTIONS = ("t", "normal")
@@ -21,7 +21,7 @@ def clustered(result: Scored, cluster: str | None, options: Mapping[str, Any]) -
     name, codes = result.panel.cluster_codes(cluster)
     if result.own_df is not None:
         return _own(result, name, codes, result.own_df)
-    groups, treated, compared = (_count(units, codes) for units in (result.used, result.support, result.compared))
+    groups, treated, compared = (clusters_with(units, codes) for units in (result.used, result.support, result.compared))
     real = result.used.any(axis=0)
     if real.any() and (groups[real] < 2).all():
         raise PanelError(
@@ -29,7 +29,7 @@ def clustered(result: Scored, cluster: str | None, options: Mapping[str, Any]) -
         )
     factor = _factor(result, options["factor"], groups, codes)
     covariance = _covariance(result.scores, codes) * np.sqrt(np.outer(factor, factor))
-    flat = np.sqrt(np.diag(covariance)) <= _dust(result)
+    flat = np.sqrt(np.diag(covariance)) <= dust(result)
     alone = {"one treated": real & (treated == 1), "one comparison": real & (compared == 1)}
     warnings = [
         f"{int(rows.sum())} of {len(rows)} effects rest on {which} {name}: its own variation cannot be seen, "
@@ -51,8 +51,8 @@ def clustered(result: Scored, cluster: str | None, options: Mapping[str, Any]) -
 def _own(result: Scored, name: str, codes: np.ndarray, df: np.ndarray) -> Inference:
     """Errors in which no unit has a share: one unit carries each whole, so they are the same under every clustering."""
     covariance = _covariance(result.scores, codes)
-    covariance = _blank(covariance, np.sqrt(np.diag(covariance)) <= _dust(result))
-    counts = (_count(result.used, codes), _count(result.support, codes), _count(result.compared, codes))
+    covariance = _blank(covariance, np.sqrt(np.diag(covariance)) <= dust(result))
+    counts = (clusters_with(result.used, codes), clusters_with(result.support, codes), clusters_with(result.compared, codes))
     said = (f"The errors are the estimator's own: clustering by {name} changes nothing.",)
     return Inference("clustered", name, *counts, "none", result.labels, result.estimates, covariance, df, said)
 
@@ -62,22 +62,9 @@ def influence(result: Scored, cluster: str | None, options: Mapping[str, Any]) -
     name, codes = result.panel.cluster_codes(cluster or result.panel.unit)
     covariance = _covariance(result.scores, codes)
     covariance = _blank(covariance, np.sqrt(np.diag(covariance)) <= np.sqrt(np.finfo(float).eps) * 10)
-    counts = (_count(result.used, codes), _count(result.support, codes), _count(result.compared, codes))
+    counts = (clusters_with(result.used, codes), clusters_with(result.support, codes), clusters_with(result.compared, codes))
     df = np.full(len(result.estimates), np.inf)
     return Inference("influence", name, *counts, "none", result.labels, result.estimates, covariance, df)
-
-
-def _dust(result: Scored) -> np.ndarray:
-    """What rounding alone can leave of an error that is zero, by row: it goes with the size of the outcome."""
-    size = {name: np.nanmax(np.abs(values)) for name, values in zip(result.panel.outcomes, result.panel.values, strict=True)}
-    return np.array([size[name] for name in result.labels["outcome"]]) * np.finfo(float).eps * 100
-
-
-def _count(used: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Number of clusters with at least one such unit, by row of the result."""
-    present = np.zeros((codes.max() + 1, used.shape[1]), bool)
-    np.logical_or.at(present, codes, used)
-    return present.sum(axis=0)
 
 
 def cluster_sums(scores: np.ndarray, codes: np.ndarray) -> np.ndarray:

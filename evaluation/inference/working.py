@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from evaluation.inference.base import Inference, Scored
+from evaluation.inference.base import Inference, Scored, clusters_with, dust
 from evaluation.panel import Panel
 
 RANK = 1e-10  # relative size below which a direction counts as not identified
@@ -170,7 +170,7 @@ def prepare(result: Scored, cluster: str | None) -> Prepared:
         PanelError: the estimator keeps no weights on cells, or there is no such cluster.
     """
     name, codes = result.panel.cluster_codes(cluster)
-    counts = (_count(result.used, codes), _count(result.support, codes), _count(result.compared, codes))
+    counts = (clusters_with(result.used, codes), clusters_with(result.support, codes), clusters_with(result.compared, codes))
     real = np.array([kind != "reference" for kind in result.labels["kind"].tolist()])
     rows: list[Row | None] = [None] * len(real)
     if result.own_df is not None:
@@ -258,11 +258,6 @@ def _alone(name: str, counts: tuple[np.ndarray, ...], real: np.ndarray) -> tuple
     return kinds["one treated"] | kinds["one comparison"] | (groups < 2), warnings
 
 
-def _count(units: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Number of clusters with at least one such unit (N × K), by row of the result."""
-    return np.asarray((group_sums(units.astype(float), codes) > 0).sum(axis=0))
-
-
 def _names(result: Scored, rows: np.ndarray) -> str:
     """Labels of rows in words, the first three."""
     shown = result.labels[rows].drop(columns=["outcome"], errors="ignore")
@@ -284,7 +279,7 @@ def assemble(
     found = np.isfinite(sums).all(axis=0)
     whole = np.where(found[None, :], sums, 0.0)
     covariance = np.where(np.outer(found, found), whole.T @ whole, np.nan)
-    flat = found & (np.sqrt(np.where(found, np.diag(covariance), np.inf)) <= _dust(result))
+    flat = found & (np.sqrt(np.where(found, np.diag(covariance), np.inf)) <= dust(result))
     covariance[flat, :], covariance[:, flat] = np.nan, np.nan
     said = [*made.warnings, *warnings]
     if flat.any():
@@ -301,12 +296,6 @@ def assemble(
         tuple(said),
         details=details,
     )
-
-
-def _dust(result: Scored) -> np.ndarray:
-    """What rounding alone can leave of an error that is zero, by row: it goes with the size of the outcome."""
-    size = {name: np.nanmax(np.abs(values)) for name, values in zip(result.panel.outcomes, result.panel.values, strict=True)}
-    return np.array([size[name] for name in result.labels["outcome"]]) * np.finfo(float).eps * 100
 
 
 def cells_of(row: Row, codes: np.ndarray, periods: int) -> tuple[np.ndarray, np.ndarray]:
