@@ -32,8 +32,8 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 
 lock: $(READY)
-	$(BIN)/pip-compile --quiet --extra dev --generate-hashes --allow-unsafe --strip-extras \
-		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-header --output-file requirements.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --extra dev --generate-hashes --strip-extras --no-header --no-emit-index-url --no-emit-find-links \
+		--python-version 3.11 --output-file requirements.lock pyproject.toml
 
 # The environment is made once, and again when the lock or the package's own description changes.
 $(READY): requirements.lock pyproject.toml
