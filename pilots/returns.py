@@ -6,16 +6,11 @@ from typing import Any
 
 import pandas as pd
 
-from data_contracts import Context, ContractError, Finding, Report, contracts, load_contract
+from data_contracts import Finding, Report, load_contract
 from pilots.access import LEAD, Actor, check_actor_can
-from pilots.catalogue import reforms
-from pilots.collections import REGISTER
 from pilots.errors import UserError
-from pilots.periods import PeriodError, parse
-from pilots.places import authorities, regions
 from pilots.receipts import Receipt
 from pilots.storage import Store
-from pilots.storage.base import now
 from pilots.storage.blobs import kept_bytes
 from pilots.storage.checks import stored_check, stored_checks, stored_findings
 from pilots.storage.submissions import (
@@ -26,6 +21,7 @@ from pilots.storage.submissions import (
     stored_submission,
     stored_submissions,
 )
+from pilots.targets import collections, context_of, target_of
 from pilots.typed_rows import as_frame
 from pilots.uploads import ReturnNotAccepted, Target, examine, receive, repeated, submit
 
@@ -48,62 +44,9 @@ __all__ = [
 ]
 
 
-def collections() -> list[str]:
-    """The collections that regions answer: every contract but the reform register, which is for the whole country."""
-    return [name for name in contracts() if name != REGISTER]
-
-
-def _target(collection: str, region: str, period: str) -> Target:
-    """The return that is meant.
-
-    Raises:
-        UserError: there is no such collection, region or period.
-    """
-    if collection not in collections():
-        raise UserError(f"There is no return “{collection}”. The returns are: {', '.join(collections())}.")
-    names = regions()
-    if region not in set(names["region"]):
-        known = ", ".join(f"{code} ({name})" for code, name in zip(names["region"], names["name"], strict=True))
-        raise UserError(f"There is no region “{region}”. The regions are: {known}.")
-    try:
-        contract, when = load_contract(collection), parse(period)
-    except (ContractError, PeriodError) as error:
-        raise UserError(str(error)) from error
-    if when.kind != contract.period_kind:
-        example = {"term": "2023/24 autumn", "academic year": "2023/24", "financial year": "2023-24"}.get(
-            contract.period_kind, "2024"
-        )
-        raise UserError(
-            f"{collection} is asked for each {contract.period_kind}, and “{period}” is not one ({when.kind}). "
-            f"Write it like {example}."
-        )
-    return Target(contract, region, str(when))
-
-
 def _latest(store: Store, target: Target) -> dict[str, Any] | None:
     with store.read() as connection:
         return latest_submission(connection, *target.key)
-
-
-def _previous(store: Store, target: Target) -> pd.DataFrame | None:
-    """Typed rows of the region's return for the last period before this one; None where there is none."""
-    with store.read() as connection:
-        earlier = [
-            one
-            for one in stored_submissions(connection, collection=target.collection, region=target.region)
-            if one["status"] != "superseded" and parse(one["period"]) < parse(target.period)
-        ]
-        if not earlier:
-            return None
-        last = max(earlier, key=lambda one: (parse(one["period"]).start, one["version"]))
-        rows = stored_rows(connection, [last["id"]])[last["id"]]
-    return as_frame(load_contract(target.collection, last["contract_version"]), rows)
-
-
-def _context(store: Store, target: Target) -> Context:
-    known = tuple(reform.id for reform in reforms())
-    previous = _previous(store, target)
-    return Context(target.region, target.period, authorities(), previous, known_reforms=known, today=now().date())
 
 
 def _told_of_repeat(report: Report, latest: dict[str, Any] | None) -> Report:
@@ -133,9 +76,9 @@ def check_return(store: Store, actor: Actor, collection: str, region: str, perio
         UserError: there is no such collection, region or period. What is wrong in the file is in the report.
     """
     check_actor_can(actor, "check_return", region)
-    target = _target(collection, region, period)
+    target = target_of(collection, region, period)
     upload = receive(store, actor, "check_return", target, filename, content)
-    report = examine(store, actor, "check_return", target, upload, _context(store, target))
+    report = examine(store, actor, "check_return", target, upload, context_of(store, target))
     return _told_of_repeat(report, _latest(store, target))
 
 
@@ -172,13 +115,13 @@ def submit_return(
         ReturnNotAccepted: errors, queries without explanation, no reason for a new version, or someone else was first.
     """
     check_actor_can(actor, "submit_return", region)
-    target = _target(collection, region, period)
+    target = target_of(collection, region, period)
     upload = receive(store, actor, "submit_return", target, filename, content)
     latest = _latest(store, target)
     again = repeated(store, actor, "submit_return", target, upload, latest)
     if again is not None:
         return again
-    report = examine(store, actor, "submit_return", target, upload, _context(store, target))
+    report = examine(store, actor, "submit_return", target, upload, context_of(store, target))
     return submit(store, actor, "submit_return", target, upload, report, latest, explanations or {}, reason)
 
 
@@ -246,7 +189,7 @@ def latest(store: Store, actor: Actor, collection: str, region: str, period: str
         UserError: there is no such collection, region or period.
     """
     check_actor_can(actor, "read_returns", region)
-    row = _latest(store, _target(collection, region, period))
+    row = _latest(store, target_of(collection, region, period))
     return None if row is None else Receipt.from_row(row)
 
 
