@@ -2,12 +2,15 @@
 
 from data_contracts.checking import STAGES, check
 from data_contracts.context import Context
-from data_contracts.contract import Column, Contract, ContractError, Rule, contracts, load_contract, parse_contract
+from data_contracts.contract import Column, Contract, Rule, contracts, load_contract, parse_contract
+from data_contracts.errors import ContractError
+from data_contracts.examples import BrokenExample
 from data_contracts.findings import Finding, HeaderMatch, Report, built_in_rules
 from data_contracts.reading import Limits
 
 __all__ = [
     "STAGES",
+    "BrokenExample",
     "Column",
     "Context",
     "Contract",

@@ -30,6 +30,8 @@ STAGES: dict[str, tuple[Callable[[State], None], ...]] = {
     "values": (
         values.ranges,
         values.choices,
+        values.patterns,
+        values.events,
         values.reforms,
         values.proportions,
         values.authorities,

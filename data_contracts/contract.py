@@ -13,14 +13,25 @@ import yaml
 from open_data_contract_standard.model import CustomProperty, DataQuality, OpenDataContractStandard, SchemaProperty
 from pydantic import ValidationError
 
+from data_contracts.errors import ContractError
+from data_contracts.examples import BrokenExample, Examples, read_examples
+
 ENGINE = "data_contracts"
-ROLES = ("authority", "period", "reform")
+# What may be entered, by role; an event is a date, a school and a project stand under an authority of the same row.
+ROLES = {
+    "authority": "A nine-character code",
+    "period": "A period",
+    "reform": "A reform of the catalogue",
+    "school": "A unique reference number (URN) of six digits",
+    "project": "A reference of capital letters and digits",
+    "event": "",
+}
+_PATTERNS = {
+    "school": ("^[1-9][0-9]{5}$", "six digits, such as 123456"),
+    "project": ("^[A-Z]{2,6}-?[0-9]{3,6}$", "letters and digits, such as FS0123"),
+}
 TYPES = ("string", "integer", "number", "date")
 _VERSION = re.compile(r"^\d+\.\d+\.\d+$")
-
-
-class ContractError(ValueError):
-    """A contract that is unknown or cannot be used; the message says which, where and what to do."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +49,11 @@ class Column:
         maximum: greatest value allowed.
         max_length: longest text allowed.
         choices: values allowed; empty allows any.
+        pattern: regular expression that the whole text matches; blank allows any.
+        pattern_words: how it is written, in plain English, such as `six digits, such as 123456`.
         symbols: symbols allowed in place of a value.
         aliases: other headings that mean this column.
-        role: `authority`, `period`, `reform` or blank.
+        role: `authority`, `period`, `reform`, `school` (URN), `project` (reference), `event` (date of what happened) or blank.
         measure: name of the measure that it feeds; blank where none.
         stratum: the rows of one authority and period are told apart by it.
         since: first version of the contract that has it.
@@ -57,6 +70,8 @@ class Column:
     maximum: float | str | None = None
     max_length: int = 500
     choices: tuple[str, ...] = ()
+    pattern: str = ""
+    pattern_words: str = ""
     symbols: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     role: str = ""
@@ -73,15 +88,17 @@ class Column:
     @property
     def free_text(self) -> bool:
         """Whether anything may be written in it."""
-        return self.type == "string" and not self.choices and not self.role
+        return self.type == "string" and not self.choices and not self.role and not self.pattern
 
     @property
     def allowed(self) -> str:
         """What may be entered, in plain English: a list, a range, a longest text, or how a date is written."""
         if self.choices:
             return f"One of: {', '.join(self.choices)}"
-        if self.role:
-            return {"authority": "A nine-character code", "period": "A period", "reform": "A reform of the catalogue"}[self.role]
+        if ROLES.get(self.role):
+            return ROLES[self.role]
+        if self.pattern:
+            return self.pattern_words[:1].upper() + self.pattern_words[1:]
         if self.type == "string":
             return f"Text of at most {self.max_length} characters"
         words = {"integer": "A whole number", "number": "A number", "date": "A date written like 2023-09-19"}[self.type]
@@ -169,7 +186,7 @@ class Contract:
         )
 
     def with_role(self, role: str) -> Column | None:
-        """The column that plays a role (authority, period, reform), or None."""
+        """The column that plays a role (authority, period, reform, school, project, event), or None."""
         return next((column for column in self.columns if column.role == role), None)
 
     @property
@@ -190,6 +207,20 @@ class Contract:
         """The example that ships with the contract: CSV of a return without any finding; blank where there is none."""
         path = _folder().joinpath(self.name, "examples", "good.csv")
         return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+    def broken_examples(self) -> tuple[BrokenExample, ...]:
+        """The good example broken in one way each, with every finding expected; none where the contract ships none."""
+        return self.examples().broken
+
+    def examples(self) -> Examples:
+        """The broken examples, with the row and the period by which tests try what holds for every column.
+
+        Raises:
+            ContractError: an entry of `examples/broken.yaml` names what there is not.
+        """
+        path = _folder().joinpath(self.name, "examples", "broken.yaml")
+        text = path.read_text(encoding="utf-8") if path.is_file() else ""
+        return read_examples(self.name, self.example_csv(), text)
 
     def field_guide(self) -> list[dict[str, str]]:
         """One row a column: column, label, description, required (`yes` or `no`), unit, allowed, symbols, other_headings."""
@@ -302,6 +333,7 @@ def _custom(properties: list[CustomProperty] | None) -> dict[str, Any]:
 def _column(item: SchemaProperty) -> Column:
     custom = _custom(item.customProperties)
     options = item.logicalTypeOptions or {}
+    pattern, words = _PATTERNS.get(custom.get("role", ""), (options.get("pattern", ""), custom.get("patternWords", "")))
     return Column(
         name=str(item.name),
         label=item.businessName or str(item.name),
@@ -313,6 +345,8 @@ def _column(item: SchemaProperty) -> Column:
         maximum=options.get("maximum"),
         max_length=int(options.get("maxLength", 500)),
         choices=tuple(str(choice) for choice in custom.get("choices", ())),
+        pattern=pattern,
+        pattern_words=words,
         symbols=tuple(custom.get("symbols", ())),
         aliases=tuple(custom.get("aliases", ())),
         role=custom.get("role", ""),
@@ -339,6 +373,14 @@ def _check_words(contract: Contract) -> None:
             raise ContractError(f"Column {column.name} has logicalType {column.type!r}. Use one of {', '.join(TYPES)}.")
         if column.role and column.role not in ROLES:
             raise ContractError(f"Column {column.name} has role {column.role!r}. Use one of {', '.join(ROLES)}.")
+        if column.role in _PATTERNS and contract.with_role("authority") is None:
+            raise ContractError(
+                f"Column {column.name} is a {column.role}, which needs its authority. Add a column with that role."
+            )
+        if column.role == "event" and column.type != "date":
+            raise ContractError(f"Column {column.name} is the date of an event. Give it logicalType date.")
+        if bool(column.pattern) != bool(column.pattern_words):
+            raise ContractError(f"Column {column.name} needs both a pattern and patternWords, which say how it is written.")
     for rule in contract.rules:
         if not rule.message or not rule.fix or rule.severity not in {"error", "query", "note"}:
             raise ContractError(f"Rule {rule.id} needs a severity (error, query or note), a message and a fix.")

@@ -13,7 +13,8 @@ from typing import Any
 
 import polars as pl
 
-from data_contracts.contract import ContractError, Rule
+from data_contracts.contract import Rule
+from data_contracts.errors import ContractError
 from data_contracts.reading.table import ROW
 from data_contracts.state import State
 
@@ -192,3 +193,9 @@ KINDS: dict[str, Callable[[State, Rule], Found]] = {
     "not_dated_back": not_dated_back,
 }
 HISTORY_KINDS = frozenset({"not_dated_back"})
+# Words that a kind puts into its messages beside the values of the row.
+GIVEN: dict[str, frozenset[str]] = {
+    "complete": frozenset({"missing"}),
+    "no_overlap": frozenset({"other_start"}),
+    "not_dated_back": frozenset({"locked"}),
+}

@@ -34,7 +34,7 @@ def free_text(state: State) -> None:
 def personal_data(state: State) -> None:
     """Identifiers of persons, wherever nothing else would refuse them: a return of totals must tell of no person."""
     for column in state.contract.columns:
-        if column.free_text and column.name in state.data.columns:
+        if (column.free_text or column.pattern) and column.name in state.data.columns:
             _look(state, state.data, column.name, column.name, state.positions[column.name], state.sheet)
     for heading, place in zip(state.ignored, state.ignored_positions, strict=True):
         if f"ignored {place}" in state.data.columns:

@@ -49,6 +49,25 @@ def choices(state: State) -> None:
             _leave_out(state, column.name, wrong)
 
 
+def patterns(state: State) -> None:
+    """Texts that are written in one way, such as the URN of a school."""
+    for column in _found(state):
+        if column.pattern:
+            values = state.grid[column.name]
+            wrong = (values.is_not_null() & ~values.str.contains(column.pattern)).fill_null(False)
+            state.add_rows("values.not_as_written", wrong, column.name, label=column.label, expected=column.pattern_words)
+            _leave_out(state, column.name, wrong)
+
+
+def events(state: State) -> None:
+    """The date of an event lies in the period of the return."""
+    column, span = state.contract.with_role("event"), period_span(state.context.period or "")
+    if column is None or column.name not in state.grid.columns or span is None:
+        return
+    outside = ~state.grid[column.name].is_between(*span).fill_null(True)
+    state.add_rows("values.other_period", outside, column.name, period=state.context.period)
+
+
 def reforms(state: State) -> None:
     """Names of reforms that the catalogue has."""
     column = state.contract.with_role("reform")
@@ -88,11 +107,11 @@ def authorities(state: State) -> None:
 
 
 def _when(state: State) -> pl.Expr:
-    """Text of the period, or of the start date, that tells when a code must be in force."""
-    period = state.contract.with_role("period")
-    if period and period.name in state.grid.columns:
-        return pl.col(f"{period.name}#text")
-    return pl.col("start#text") if "start#text" in state.grid.columns else pl.lit(state.context.period, dtype=pl.String)
+    """Text of the period, or of the date of the event, that tells when a code must be in force."""
+    for column in (state.contract.with_role("period"), state.contract.with_role("event")):
+        if column and column.name in state.grid.columns:
+            return pl.col(f"{column.name}#text")
+    return pl.lit(state.context.period, dtype=pl.String)
 
 
 def periods(state: State) -> None:

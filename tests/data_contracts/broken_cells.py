@@ -103,6 +103,19 @@ VALUES = (
         lambda: b"area,share\na,0.1\nb,0.2\nc,0.3\n",
         (("values.proportion", 2, "share"),),
     ),
+    Broken(
+        "values.not_as_written",
+        "visits",
+        lambda: b"visited,place\n2023-10-02,ABC\n2023-10-03,Ab1\n,\n",
+        (("values.not_as_written", 3, "place"), ("shape.blank_rows", None, None)),
+    ),
+    Broken(
+        "values.other_period",
+        "visits",
+        lambda: b"visited,place\n2023-09-01,ABC\n2023-12-31,ABC\n2024-01-01,ABC\n2023-08-31,\n",
+        (("values.other_period", 4, "visited"), ("values.other_period", 5, "visited")),
+        {"period": "2023/24 autumn"},
+    ),
 )
 
 PUPIL = "A123456789012"
@@ -136,6 +149,12 @@ TEXT = (
             "NHS 9434765919",
             "NI number AB123456C",
         )
+    ),
+    Broken(
+        "text.personal_data",
+        "visits",
+        lambda: f"visited,place\n2023-10-02,{PUPIL}\n".encode(),
+        (("text.personal_data", 2, "place"), ("values.not_as_written", 2, "place")),
     ),
     Broken(
         "text.personal_heading",

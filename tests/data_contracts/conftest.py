@@ -9,11 +9,9 @@ from typing import Any
 
 import pytest
 
-from data_contracts import Context
+from data_contracts import Context, Contract, contracts, load_contract
 from pilots.catalogue import reforms
 from pilots.places import authorities
-
-REGION, PERIOD = "E12000001", "2023/24 autumn"
 
 
 def _load(name: str) -> ModuleType:
@@ -57,14 +55,17 @@ def bad_files() -> ModuleType:
 @pytest.fixture(scope="session")
 def contexts() -> dict[str, Context]:
     """The context in which the good example of each contract has no finding."""
-    known = tuple(reform.id for reform in reforms())
-    codes, today = authorities(), date(2026, 1, 31)
-    regional = Context(REGION, PERIOD, codes, known_reforms=known, today=today)
-    return {
-        "ehcp_process": regional,
-        "ap_tiers": regional,
-        "reform_register": Context(authorities=codes, known_reforms=known, today=today),
-    }
+    return {name: _context(load_contract(name)) for name in contracts()}
+
+
+def _context(contract: Contract) -> Context:
+    """Region and period as the good example has them; none for a collection that is not asked for by period."""
+    first = dict(zip(*TABLES.example(contract.name)[:2], strict=True))
+    known, codes, today = tuple(reform.id for reform in reforms()), authorities(), date(2026, 1, 31)
+    period, place = contract.with_role("period"), contract.with_role("authority")
+    when = first[period.name] if period else contract.examples().period
+    region = dict(zip(codes["authority"], codes["region"], strict=True))[first[place.name]] if place and when else None
+    return Context(region, when or None, codes, known_reforms=known, today=today)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -30,7 +30,8 @@ from data_contracts import (
     load_contract,
     parse_contract,
 )
-from data_contracts.kinds import HISTORY_KINDS, KINDS
+from data_contracts.examples import read_examples
+from data_contracts.kinds import GIVEN, HISTORY_KINDS, KINDS
 from data_contracts.state import State
 
 NAMES = sorted(contracts())
@@ -38,9 +39,11 @@ FOLDER = Path(str(resources.files("data_contracts").joinpath("contracts")))
 DOCUMENTS = sorted(FOLDER.glob("*/*.yaml"))
 
 
-def test_three_contracts_ship() -> None:
-    assert NAMES == ["ap_tiers", "ehcp_process", "reform_register"]
-    assert {path.parent.name for path in DOCUMENTS} == set(NAMES)
+def test_every_folder_is_a_contract_with_its_examples() -> None:
+    assert {path.name for path in FOLDER.iterdir()} == {path.parent.name for path in DOCUMENTS} == set(NAMES)
+    assert set(NAMES) >= {"ap_tiers", "ehcp_process", "reform_register"}
+    for name in NAMES:
+        assert {path.name for path in (FOLDER / name / "examples").iterdir()} == {"good.csv", "broken.yaml"}, name
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.parent.name)
@@ -57,12 +60,11 @@ def test_every_rule_of_a_contract_can_run(name: str) -> None:
     """The kind is known, the columns exist, and the message names only columns or what the kind gives."""
     contract = load_contract(name)
     names = {column.name for column in contract.columns}
-    given = {"no_overlap": {"other_start"}, "complete": {"missing"}, "not_dated_back": {"locked"}}
     for rule in contract.rules:
         assert rule.kind in KINDS, rule.id
         assert rule.column in names, rule.id
         words = {part for text in (rule.message, rule.fix) for _, part, _, _ in Formatter().parse(text) if part}
-        assert words <= names | given.get(rule.kind, set()), rule.id
+        assert words <= names | GIVEN.get(rule.kind, frozenset()), rule.id
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -149,6 +151,9 @@ def broken(old: str, new: str) -> str:
         ("kind: DataContract", "needs a name"),
         (broken("logicalType: date", "logicalType: array"), "logicalType"),
         (broken("value: authority}", "value: owner}"), "role"),
+        (broken("value: authority}", "value: school}"), "needs its authority"),
+        (broken("value: authority}", "value: event}"), "logicalType date"),
+        (broken("{maxLength: 200}", "{maxLength: 200, pattern: '^[a-z]+$'}"), "patternWords"),
         (broken("severity: error", "severity: fatal"), "severity"),
         (broken("engine: data_contracts", "engine: other"), "engine"),
         (broken("id: no_overlapping_spells", "id: end_after_start"), "same id"),
@@ -159,8 +164,47 @@ def test_a_contract_that_cannot_be_used_is_refused_with_its_reason(text: str, wo
         parse_contract(text)
 
 
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ("{rule: a, row: 2}", "needs rule, row and column"),
+        ("{rule: a, row: 2, column: one, edit: {one: 1}}", "needs rule, row and column"),
+        ("{rule: a, row: 2, column: one, edits: {three: 1}}", "'three'"),
+        ("{rule: a, row: 9, column: one, edits: {one: 1}}", "Rows go from 2 to 3"),
+        ("{rule: a, row: '', column: '', remove: [1]}", "Rows go from 2 to 3"),
+        ("{rule: a, row: 2, column: one, also: [[b, 2]]}", "leave row and column blank"),
+        ("{rule: a, row: 2, column: one, previous: {row: 2}}", "previous"),
+    ],
+)
+def test_a_broken_example_that_cannot_be_made_is_refused_with_its_reason(entry: str, words: str) -> None:
+    with pytest.raises(ContractError, match=words):
+        read_examples("made_up", "one,two\n1,2\n3,4\n", f"examples:\n  - {entry}\n")
+
+
+def test_a_broken_example_changes_what_it_names_and_nothing_else() -> None:
+    text = """
+quiet_row: 3
+period: 2023/24
+examples:
+  - rule: a
+    row: 2
+    column: two
+    edits: {two: yes}
+    add: [{like: 3, one: 007}]
+    remove: [3]
+    also: [[b, '', '']]
+    previous: {edits: [{row: 3, one: 2024-01-08}]}
+"""
+    examples = read_examples("made_up", "one,two\n1,2\n3,4\n", text)
+    assert (examples.quiet_row, examples.period) == (3, "2023/24")
+    (example,) = examples.broken
+    assert example.text == "one,two\n1,yes\n007,4\n"
+    assert example.expected == (("a", 2, "two"), ("b", None, None))
+    assert example.previous == "one,two\n1,2\n2024-01-08,4\n" and example.locked == ""
+
+
 def test_unknown_contracts_and_versions_are_named() -> None:
-    with pytest.raises(ContractError, match="There are ap_tiers, ehcp_process, reform_register"):
+    with pytest.raises(ContractError, match=f"There are {', '.join(NAMES)}"):
         load_contract("nothing")
     with pytest.raises(ContractError, match="It has 1.0.0"):
         load_contract("ap_tiers", "9.9.9")
