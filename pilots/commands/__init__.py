@@ -13,7 +13,8 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "accounts": ("accounts", "List accounts, or add one."),
     },
     "Returns": {
-        "template": ("returns", "Write an empty return to fill in (CSV)."),
+        "guide": ("templates", "Show what a return must look like, in plain English."),
+        "template": ("templates", "Write a return to fill in (XLSX or CSV)."),
         "check": ("returns", "Check a file without submitting it."),
         "submit": ("returns", "Check a file and submit it as a region's return."),
         "sign-off": ("returns", "Sign off a return, so that releases take it."),

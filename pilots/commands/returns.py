@@ -1,4 +1,4 @@
-"""Commands for returns: template, check, submit, sign off, look up."""
+"""Commands for returns: check, submit, sign off, look up."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 import click
 import pandas
 
-from pilots import collections
 from pilots import returns as tasks
 from pilots.commands import USER_FAULT
 from pilots.commands.checked import FINDING_COLUMNS, explained, explanations_of, findings_told, report_text
@@ -29,14 +28,6 @@ def about_a_return(function: Callable[..., Any]) -> Callable[..., Any]:
     ):
         function = option(function)
     return function
-
-
-@task_command("template")
-@click.argument("collection")
-def template(session: Session, collection: str) -> None:
-    """Write an empty return of COLLECTION to the output, to be filled in."""
-    contract = collections.contract_file(collection)
-    session.tell({"collection": collection, "template": contract.template}, contract.template.rstrip("\n"))
 
 
 @task_command("check")

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from openpyxl import load_workbook
 
 from pilots.__main__ import pilots
 from pilots.commands import COMMANDS
@@ -57,7 +58,7 @@ def files(tmp_path: Path) -> dict[str, str]:
         ["returns"],
         ["returns", "--region", "London", "--collection", "ap_tiers", "--period", "2023/24 autumn"],
         ["findings", "EHCP-PROCESS-E12000005-2024-25-AUTUMN-v2"],
-        ["template", "ap_tiers"],
+        ["guide", "ap_tiers"],
         ["spells"],
         ["spells", "--reform", "tailored_lists"],
         ["vintages"],
@@ -108,6 +109,21 @@ def test_a_return_is_checked_refused_corrected_submitted_and_signed_off(
     assert statuses() == ("signed_off", "submitted"), "the version that was signed off counts until the next one is"
     speak("sign-off", second["reference"])
     assert statuses() == ("superseded", "signed_off")
+
+
+def test_a_template_has_the_keys_of_the_last_return_and_never_writes_over_a_file(speak: Speak, tmp_path: Path) -> None:
+    path = str(tmp_path / "autumn.xlsx")
+    about = ("ap_tiers", "North East", "2025/26 autumn")
+    made = speak("template", *about, path, "--as", "lead-E12000001")
+    assert made["rows"] == 36 and load_workbook(path).sheetnames == ["Return", "Guide", "Lists", "_contract"]
+    assert "is there already" in speak("template", *about, path, code=1)["error"]
+    as_csv = tmp_path / "autumn.csv"
+    assert speak("template", *about, str(as_csv))["rows"] == 36
+    assert as_csv.read_text(encoding="utf-8-sig").splitlines()[1].startswith("E06000001,2025/26 autumn,1,,")
+    refused = speak("template", *about, str(tmp_path / "other.xlsx"), "--as", "lead-E12000007", code=1)
+    assert "for region E12000001" in refused["error"]
+    country = speak("template", "reform_register", "-", "-", str(tmp_path / "register.xlsx"))
+    assert (country["region"], country["rows"]) == ("", 0)
 
 
 def test_a_lead_cannot_send_for_another_region(speak: Speak, files: dict[str, str]) -> None:
