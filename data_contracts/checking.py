@@ -10,7 +10,7 @@ from data_contracts.contract import Contract
 from data_contracts.findings import SEVERITIES, Finding, Report, built_in
 from data_contracts.reading import Limits, safe_name
 from data_contracts.reading.table import ROW, cell_place
-from data_contracts.stages import file, history, rows, shape, text, types, values
+from data_contracts.stages import file, history, rows, shape, template, text, types, values
 from data_contracts.state import MOST_OF_ONE_KIND, State
 
 # A check is a function that takes the state and adds findings to it; it is in force by its line here. Within a stage the order is
@@ -18,6 +18,7 @@ from data_contracts.state import MOST_OF_ONE_KIND, State
 STAGES: dict[str, tuple[Callable[[State], None], ...]] = {
     "file": (file.name, file.contents),
     "shape": (
+        template.recognise,
         shape.headings,
         shape.columns,
         shape.second_heading,
@@ -39,7 +40,7 @@ STAGES: dict[str, tuple[Callable[[State], None], ...]] = {
         text.free_text,
         text.personal_data,
     ),
-    "rows": (rows.duplicates, rows.coverage, rows.declared),
+    "rows": (rows.duplicates, rows.double_count, rows.coverage, rows.declared, rows.revealed),
     "history": (history.large_changes, history.locked),
 }
 

@@ -53,21 +53,27 @@ class Codes:
             return self._early(row)
         return "", {}
 
+    def heirs(self, code: str) -> list[str]:
+        """The codes to which an ended one went."""
+        return self.rows.get(code, {}).get("successors", "").split()
+
     def _then(self, row: dict[str, str]) -> str:
         heirs = [
             f"{self.rows[heir]['name']} ({heir})" if heir in self.rows else heir for heir in row.get("successors", "").split()
         ]
         return f" Use {' and '.join(heirs)}." if heirs else ""
 
+    def before(self, code: str) -> list[dict[str, str]]:
+        """The authorities whose area went to this one, wholly or in part."""
+        return [old for old in self.rows.values() if code in old.get("successors", "").split()]
+
     def _early(self, row: dict[str, str]) -> Said:
         """A code used for a time before it was in force: the same authority under a new code, or another one."""
-        code = row["authority"]
-        same = [
-            old["authority"]
-            for old in self.rows.values()
-            if code in old.get("successors", "").split() and old.get("change") == "continues"
-        ]
+        old = self.before(row["authority"])
+        same = [one["authority"] for one in old if one.get("change") == "continues"]
         words = {"name": row["name"], "start": row["start"], "old": same[0] if same else ""}
+        earlier = " and ".join(f"{one['name']} ({one['authority']})" for one in old)
+        words["before"] = f" Its area was {earlier} then." if earlier else ""
         return ("values.recoded" if same else "values.early_code"), words
 
     def _no_code(self, code: str) -> Said:
@@ -83,4 +89,10 @@ class Codes:
             return "values.district_code", {}
         if re.fullmatch(r"[WSN]\d{8}", code, re.ASCII):
             return "values.other_nation", {}
+        if re.fullmatch(r"E(92|12|13)\d{6}", code, re.ASCII):
+            return "values.region_code", {}
+        if not code.isascii() and re.fullmatch(r"\w\d{8}", code):
+            return "values.odd_letters", {}
+        if re.fullmatch(r"\d+(\.\d+)?([eE]\+?\d+)?", code, re.ASCII):
+            return "values.code_became_number", {}
         return "values.unknown_authority", {}

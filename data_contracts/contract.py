@@ -155,6 +155,7 @@ class Contract:
         change_factor: a value this many times the last one, or this part of it, is a query.
         change_least: moves smaller than this never are.
         missing_values: meaning by symbol, of those that may stand in place of a value.
+        retired: columns that earlier versions had (`until` is before this version): no longer asked for, and told so.
     """
 
     name: str
@@ -171,6 +172,7 @@ class Contract:
     change_factor: float
     change_least: float
     missing_values: dict[str, str]
+    retired: tuple[Column, ...] = ()
 
     def column(self, name: str) -> Column:
         """The column of that name.
@@ -303,7 +305,9 @@ def parse_contract(text: str) -> Contract:
         raise ContractError("A contract needs a name, a version and one schema. Add what is missing.")
     table = document.schema_[0]
     properties = table.properties or []
-    columns = tuple(_column(item) for item in properties)
+    everything = tuple(_column(item) for item in properties)
+    retired = tuple(column for column in everything if column.until and _order(column.until) < _order(document.version))
+    columns = tuple(column for column in everything if column not in retired)
     keys = sorted((item for item in properties if item.primaryKey), key=lambda item: item.primaryKeyPosition or 0)
     wider = _custom(document.customProperties)
     contract = Contract(
@@ -321,6 +325,7 @@ def parse_contract(text: str) -> Contract:
         change_factor=float(wider.get("changeFactor", 10)),
         change_least=float(wider.get("changeLeast", 20)),
         missing_values={str(mark): str(meaning) for mark, meaning in wider.get("missingValues", {}).items()},
+        retired=retired,
     )
     _check_words(contract)
     return contract

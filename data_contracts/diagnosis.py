@@ -31,17 +31,18 @@ _DAY_FIRST = re.compile(r"^(\d{1,2})[/.\-](\d{1,2})[/.\-](\d{4})$", re.ASCII)
 _SHORT_YEAR = re.compile(r"^\d{1,2}[/.\-]\d{1,2}[/.\-]\d{2}$", re.ASCII)
 
 
-def diagnose(column: Column, text: str) -> tuple[str, dict[str, str]]:
+def diagnose(column: Column, text: str, late: bool = False) -> tuple[str, dict[str, str]]:
     """Why a text does not fit a column.
 
     Args:
         column: the column it stands in.
         text: the cell's text, trimmed.
+        late: the workbook counts dates from 1904.
 
     Returns:
         Id of the rule it breaks, and further words for its message.
     """
-    return _date(text[:200]) if column.type == "date" else _number(text[:200], column.type == "integer", column.symbols)
+    return _date(text[:200], late) if column.type == "date" else _number(text[:200], column.type == "integer", column.symbols)
 
 
 @lru_cache(maxsize=10_000)
@@ -71,9 +72,10 @@ def _suggestion(rule: str, text: str) -> str:
 
 
 @lru_cache(maxsize=10_000)
-def _date(text: str) -> tuple[str, dict[str, str]]:
+def _date(text: str, late: bool) -> tuple[str, dict[str, str]]:
     if re.fullmatch(r"[1-6]\d{4}", text, re.ASCII):
-        return "types.date_serial", {"suggestion": (date(1899, 12, 30) + timedelta(days=int(text))).isoformat()}
+        first = date(1904, 1, 1) if late else date(1899, 12, 30)
+        return "types.date_serial", {"suggestion": (first + timedelta(days=int(text))).isoformat()}
     if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
         return "types.date_impossible", {}
     if re.match(r"^\d{4}-\d{2}-\d{2}[T ]", text, re.ASCII):

@@ -27,6 +27,7 @@ class State:
         limits: how much is read.
         tables: raw tables read: one for CSV, one a sheet for a workbook.
         table: the one that holds the return; None until found.
+        template: what the hidden sheet of a template says, by key; empty where there is none.
         header: row number of the headings.
         matches: how headings were understood.
         ignored: headings the contract does not know.
@@ -48,6 +49,7 @@ class State:
     limits: Limits
     tables: tuple[RawTable, ...] = ()
     table: RawTable | None = None
+    template: dict[str, str] = field(default_factory=dict)
     header: int = 0
     matches: list[HeaderMatch] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
@@ -93,6 +95,13 @@ class State:
         """Add a finding of a built-in rule for every data row that a mask names, with the text of the column as its value."""
         for row, text in self.where(mask, column):
             self.add(rule, row=row, column=column, value=text, **values)
+
+    def add_once(self, rule: str, mask: pl.Series, column: str) -> None:
+        """Add one finding of a built-in rule for all data rows that a mask names: the first of them, and their number."""
+        count = int(mask.sum())
+        if count:
+            row, text = next(self.where(mask, column))
+            self.add(rule, row=row, column=column, value=text, count=f"{count:,}")
 
     def where(self, mask: pl.Series | pl.Expr, column: str) -> Iterator[tuple[int, str]]:
         """Row number and text of the column for every data row that a mask names."""

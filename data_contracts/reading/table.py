@@ -63,6 +63,7 @@ class RawTable:
         marks: what the reader of workbooks saw.
         blank_rows: rows without any text that were left out.
         delimited: whether it comes from delimited text, where a row can have too many or too few cells.
+        late: whether the workbook counts dates from 1904, as old ones of the Mac do.
     """
 
     cells: pl.DataFrame
@@ -71,6 +72,7 @@ class RawTable:
     marks: tuple[Mark, ...] = field(default=())
     blank_rows: int = 0
     delimited: bool = False
+    late: bool = False
 
     @property
     def width(self) -> int:

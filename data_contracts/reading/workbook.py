@@ -74,4 +74,4 @@ def _ask(content: bytes, settings: dict[str, int], seconds: int) -> dict[str, An
 def _table(sheet: dict[str, Any]) -> RawTable:
     rows, numbers = [row for _, row in sheet["rows"]], [number for number, _ in sheet["rows"]]
     marks = tuple(Mark(*mark) for mark in sheet["marks"])
-    return RawTable(make_table(rows, numbers), sheet["name"], sheet["hidden"], marks, sheet["blank_rows"])
+    return RawTable(make_table(rows, numbers), sheet["name"], sheet["hidden"], marks, sheet["blank_rows"], late=sheet["late"])

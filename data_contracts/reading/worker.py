@@ -437,7 +437,16 @@ def read(content: bytes, settings: dict[str, int]) -> dict[str, Any]:
         sheet = Sheet(strings, kinds, contents.late, settings, budget)
         parse(package.stream(document), sheet.start, sheet.end, sheet.text)
         sheet.end_sheet()
-        answer.append({"name": name, "hidden": hidden, "rows": sheet.rows, "marks": sheet.marks, "blank_rows": sheet.blank})
+        answer.append(
+            {
+                "name": name,
+                "hidden": hidden,
+                "rows": sheet.rows,
+                "marks": sheet.marks,
+                "blank_rows": sheet.blank,
+                "late": contents.late,
+            }
+        )
     remarks = [{"rule": "file.comments", "values": {}}] if any(name.startswith("xl/comments") for name in package.names) else []
     return {"sheets": answer, "remarks": remarks}
 

@@ -5,10 +5,13 @@ from collections.abc import Iterable
 import pandas as pd
 import polars as pl
 
+from data_contracts.codes import Codes
 from data_contracts.context import period_span
 from data_contracts.kinds import HISTORY_KINDS, KINDS
 from data_contracts.reading.table import ROW
 from data_contracts.state import State
+
+_CONFIDENTIAL = "c"
 
 
 def duplicates(state: State) -> None:
@@ -31,13 +34,33 @@ def duplicates(state: State) -> None:
         state.add(rule, row=cells[ROW], column=key[0], value=words, first=cells["first"])
 
 
+def double_count(state: State) -> None:
+    """An authority under its old code and under the new one in the same return: its figures would count twice."""
+    column, table = state.contract.with_role("authority"), state.context.authorities
+    if column is None or column.name not in state.grid.columns or table.empty:
+        return
+    codes = Codes(table)
+    present = set(state.grid[column.name].drop_nulls().unique().to_list())
+    heirs = {code: [heir for heir in codes.heirs(code) if heir in present] for code in present}
+    rest = [f"{name}#text" for name in state.contract.key if name != column.name and name in state.grid.columns]
+    cells = state.grid.filter(
+        pl.col(column.name).is_in([code for pair in heirs.items() if pair[1] for code in (pair[0], *pair[1])])
+    )
+    rows = {(cell[0], *cell[2:]): cell[1] for cell in cells.select(column.name, ROW, *rest).iter_rows()}
+    for (code, *others), row in rows.items():
+        both = [heir for heir in heirs.get(code, []) if (heir, *others) in rows]
+        if both:
+            words = " and ".join(f"{codes.rows[heir]['name']} ({heir}, row {rows[heir, *others]})" for heir in both)
+            state.add("rows.double_count", row=row, column=column.name, value=code, name=codes.rows[code]["name"], heirs=words)
+
+
 def coverage(state: State) -> None:
     """Every authority of the region in force in the period is expected."""
     column = state.contract.with_role("authority")
     table = state.context.authorities
     if state.contract.coverage != "region" or not state.context.region or table.empty:
         return
-    if column is None or column.name not in state.grid.columns:
+    if column is None or column.name not in state.grid.columns or state.counts["values.other_regions_file", None]:
         return
     period = state.contract.with_role("period")
     given = state.grid[period.name].drop_nulls().unique().to_list() if period and period.name in state.grid.columns else []
@@ -73,6 +96,21 @@ def _successors(table: pd.DataFrame) -> Iterable[object]:
 def declared(state: State) -> None:
     """The contract's own rules."""
     run_rules(state, history=False)
+
+
+def revealed(state: State) -> None:
+    """A confidential part beside its total and all the other parts: what is hidden can be worked out."""
+    for rule in state.contract.rules:
+        names = [*rule.arguments.get("parts", []), rule.arguments.get("total")] if rule.kind == "adds_up" else []
+        if not names or any(not isinstance(name, str) or f"{name}#symbol" not in state.grid.columns for name in names):
+            continue
+        hidden = [pl.col(f"{name}#symbol").eq_missing(_CONFIDENTIAL) for name in names]
+        known = [pl.col(name).is_not_null() for name in names]
+        alone = (pl.sum_horizontal(hidden) == 1) & (pl.sum_horizontal(known) == len(names) - 1)
+        for name, one in zip(names, hidden, strict=True):
+            for (row,) in state.grid.filter(alone & one).select(ROW).iter_rows():
+                others = ", ".join(other for other in names if other != name)
+                state.add("rows.revealed", row=row, column=name, value=_CONFIDENTIAL, others=others)
 
 
 def run_rules(state: State, history: bool) -> None:

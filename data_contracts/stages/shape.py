@@ -7,13 +7,17 @@ import polars as pl
 
 from data_contracts.contract import Column
 from data_contracts.findings import HeaderMatch, shown
-from data_contracts.headings import known_headings, plain
+from data_contracts.headings import known_headings, plain, withdrawn_headings
 from data_contracts.reading.table import ROW, WIDTH, RawTable, cell_name, column_letters
 from data_contracts.state import State
 
 _LOOKED_AT = 30
 _TOTALS = re.compile(r"^(sub ?|grand |region(al)? |all )?totals?\b|^(all|england|all authorities)$")
-_EXAMPLE = re.compile(r"^(example|e\.g\.|for example|sample row)")
+_EXAMPLE = re.compile(
+    r"^(example|e\.g\.|for example|sample row|enter\b|fill in\b|please\b|instructions?\b|how to\b|type here|"
+    r"(delete|do not (delete|edit|change)) this)"
+)
+_FOOTNOTE = re.compile(r"^(source|notes?|footnotes?|n\.b\.|prepared by)\b")
 _PERSONAL = re.compile(
     r"\b(upn|uln|nhs (no|number)|unique (pupil|learner) number|date of birth|dob|birth date|surname|forename|first name|"
     r"last name|(pupil|child|learner|student) name|postcode|post code|e ?mail|home address)\b"
@@ -109,6 +113,7 @@ def _unknown(state: State, heading: tuple[str, ...], unknown: list[int], found: 
         if column.name not in found
         for other in (*column.aliases, column.label, column.name)
     }
+    withdrawn = withdrawn_headings(state.contract)
     suggested: set[str] = set()
     for place in unknown:
         text, cell = heading[place], cell_name(state.header, place)
@@ -122,6 +127,10 @@ def _unknown(state: State, heading: tuple[str, ...], unknown: list[int], found: 
             suggested.add(missing[close[0]])
             state.add("shape.misspelt_heading", row=state.header, cell=cell, column=missing[close[0]], value=text)
             continue
+        elif plain(text) in withdrawn:
+            state.add(
+                "shape.withdrawn_column", row=state.header, cell=cell, column=text, value=text, until=withdrawn[plain(text)]
+            )
         else:
             state.add("shape.ignored_column", row=state.header, cell=cell, column=text, value=text)
         state.ignored.append(shown(text))
@@ -206,6 +215,8 @@ def _stray(text: str, filled: int, columns: int) -> str | None:
         return "shape.total_row"
     if _EXAMPLE.match(text):
         return "shape.example_row"
+    if columns > 2 and filled <= 2 and _FOOTNOTE.match(text):
+        return "shape.footnote"
     return "shape.footnote" if filled == 1 and columns > 2 and re.search(r"[a-z]{2}", text) else None
 
 
@@ -257,5 +268,7 @@ def workbook(state: State) -> None:
         name = state.column_at(mark.position)
         if mark.kind == "hidden_column" and name:
             state.add("shape.hidden_column", column=name, value=column_letters(mark.position))
+    if state.table.late and state.marks("date"):
+        state.add("shape.dates_from_1904")
     for mark in state.marks("formula"):
         state.add("shape.formulas", count=f"{int(mark.text):,}")

@@ -9,7 +9,8 @@ from data_contracts.state import State
 # A spreadsheet runs a text that begins with one of these signs; a dash and a space are taken for a list, unless a call follows.
 _RUNS = r"^([=+@\x{FF1D}\x{FF0B}\x{FF20}\x{FF0D}]|-\S|-\s.*[(|!])"
 _MARKUP = r"<\s*[a-zA-Z/!?]"
-_INVISIBLE = r"[\x00-\x08\x0b\x0c\x0e-\x1f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufffd]"
+_COMBINING = r"\p{L}\p{M}"
+_INVISIBLE = r"\p{M}{3,}|[\x00-\x08\x0b\x0c\x0e-\x1f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufffd]"
 _MOJIBAKE = r"Ã[\u0080-\u00bf]|â€|Â[£\u00a0-\u00bf]"
 _OTHER_ALPHABET = r"\p{Cyrillic}|\p{Greek}"
 
@@ -26,6 +27,7 @@ def free_text(state: State) -> None:
             ("text.markup", _MARKUP),
             ("text.invisible", _INVISIBLE),
             ("text.mojibake", _MOJIBAKE),
+            ("text.combining", _COMBINING),
             ("text.other_alphabet", _OTHER_ALPHABET),
         ):
             state.add_rows(rule, text.str.contains(pattern), column.name)

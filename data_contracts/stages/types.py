@@ -13,6 +13,7 @@ _PATTERNS = {
     "number": r"^-?[0-9]{1,15}(\.[0-9]{1,20})?$",
     "date": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
 }
+_LONG_DECIMAL = r"\.[0-9]{14,}$"
 _DTYPES = {"integer": pl.Int64, "number": pl.Float64, "date": pl.Date, "string": pl.String}
 _SPECIAL = {
     "error": "types.cell_error",
@@ -83,8 +84,10 @@ def _cast_column(state: State, column: Column, special: dict[int, tuple[str, str
     )
     bad = typed.is_null() & ~blank & ~symbol & ~marked
     for row, entered in state.where(bad, name):
-        rule, more = diagnose(column, entered)
+        rule, more = diagnose(column, entered, bool(state.table and state.table.late))
         state.add(rule, row=row, column=name, value=entered, unit=column.unit or "", symbols=allowed, **more)
+    if column.type == "number":
+        state.add_once("types.long_decimal", fits & text.str.contains(_LONG_DECIMAL), name)
     marks = text.set(~symbol, None)
     return pl.DataFrame([typed.alias(name), text.alias(f"{name}#text"), marks.alias(f"{name}#symbol")])
 

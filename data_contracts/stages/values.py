@@ -13,6 +13,10 @@ from data_contracts.reading.table import ROW
 from data_contracts.state import State
 
 _YEARS = re.compile(r"(20\d{2})\D{0,3}(?:20)?(\d{2})?")
+# What a spreadsheet makes of texts like 5-10 and 0-4.
+_BECAME_DATE = (
+    r"(?i)^\d{1,2}-(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)|^(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)-\d{2}$"
+)
 _TERMS = ("autumn", "spring", "summer")
 
 
@@ -45,7 +49,13 @@ def choices(state: State) -> None:
         if column.choices:
             values = state.grid[column.name]
             wrong = values.is_not_null() & ~values.is_in(list(column.choices))
-            state.add_rows("values.not_in_list", wrong, column.name, choices=", ".join(column.choices))
+            dates = wrong & values.str.contains(_BECAME_DATE)
+            short = [choice.lstrip("0") for choice in column.choices if choice.startswith("0")]
+            lost = wrong & values.str.strip_chars_start("0").is_in(short)
+            listed = ", ".join(column.choices)
+            state.add_rows("values.became_date", dates, column.name, choices=listed)
+            state.add_rows("values.lost_zero", lost & ~dates, column.name, choices=listed)
+            state.add_rows("values.not_in_list", wrong & ~dates & ~lost, column.name, choices=listed)
             _leave_out(state, column.name, wrong)
 
 
@@ -98,12 +108,24 @@ def authorities(state: State) -> None:
     codes = Codes(table)
     said: dict[tuple[str, str | None], Said] = {}
     pairs = state.grid.select(ROW, pl.col(column.name), _when(state).alias("#when")).filter(pl.col(column.name).is_not_null())
+    if _file_of_another_region(state, codes, pairs[column.name]):
+        return
     for row, code, moment in pairs.iter_rows():
         if (code, moment) not in said:
             said[code, moment] = codes.say(code, moment, state.context.region)
         rule, more = said[code, moment]
         if rule:
             state.add(rule, row=row, column=column.name, value=code, **more)
+
+
+def _file_of_another_region(state: State, codes: Codes, given: pl.Series) -> bool:
+    """Whether all rows are of one region that is not the sender's: said once for the file, not for each row."""
+    regions = {codes.rows.get(code, {}).get("region", "") for code in given.unique().to_list()}
+    own = state.context.region
+    if not own or len(regions) != 1 or "" in regions or own in regions:
+        return False
+    state.add("values.other_regions_file", value=regions.pop(), own=own)
+    return True
 
 
 def _when(state: State) -> pl.Expr:

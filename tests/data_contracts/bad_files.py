@@ -1,15 +1,17 @@
 """Files as they should not be: items 1 to 47 of the list of bad inputs, one builder a case. Loaded by conftest.py."""
 
+import dataclasses
 import io
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from contract_tables import SHEET, as_book, example, repacked
 from openpyxl import Workbook
 from openpyxl.styles import PatternFill
 
-from data_contracts import Limits
+from data_contracts import Context, Contract, Limits, load_contract, parse_contract
 from data_contracts.reading import take
 
 HEADING, *ROWS = example("ehcp_process")
@@ -128,6 +130,8 @@ class BadFile:
         limits: lowered where the real ones would take gigabytes.
         same_rows: without an error the typed rows are those of the good file.
         why: what a reader of the table must know.
+        contract: name of the contract, or the text of one made up for the tests.
+        context: what differs from the good example's context; a function is asked for the value.
     """
 
     item: int
@@ -138,6 +142,18 @@ class BadFile:
     limits: Limits = field(default_factory=Limits)
     same_rows: bool = True
     why: str = ""
+    contract: str | Contract = "ehcp_process"
+    context: dict[str, Any] = field(default_factory=dict)
+
+    def loaded(self) -> Contract:
+        if isinstance(self.contract, Contract):
+            return self.contract
+        return parse_contract(self.contract) if "\n" in self.contract else load_contract(self.contract)
+
+    def known(self, contexts: dict[str, Context]) -> Context:
+        """The context of the check."""
+        changes = {name: value() if callable(value) else value for name, value in self.context.items()}
+        return dataclasses.replace(contexts.get(self.loaded().name, Context()), **changes)
 
 
 def book_with(part: str) -> Callable[[], bytes]:

@@ -25,6 +25,8 @@ def _load(name: str) -> ModuleType:
 
 
 TABLES, BAD_FILES, BROKEN = _load("tables"), _load("bad_files"), _load("broken")
+_load("bad_books")
+BAD_INPUTS = _load("bad_inputs")
 BROKEN_EXAMPLES = (*_load("broken_rules").CASES, *_load("broken_cells").CASES)
 
 
@@ -53,6 +55,12 @@ def bad_files() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def bad_inputs() -> ModuleType:
+    """The module of all bad inputs."""
+    return BAD_INPUTS
+
+
+@pytest.fixture(scope="session")
 def contexts() -> dict[str, Context]:
     """The context in which the good example of each contract has no finding."""
     return {name: _context(load_contract(name)) for name in contracts()}
@@ -71,6 +79,6 @@ def _context(contract: Contract) -> Context:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Parametrise by the tables of this folder."""
     if "bad_file" in metafunc.fixturenames:
-        metafunc.parametrize("bad_file", BAD_FILES.CASES, ids=lambda case: f"{case.item} {case.name}")
+        metafunc.parametrize("bad_file", BAD_INPUTS.CASES, ids=lambda case: ascii(f"{case.item} {case.name}"))
     if "broken" in metafunc.fixturenames:
         metafunc.parametrize("broken", BROKEN_EXAMPLES, ids=lambda case: ascii(f"{case.contract} {case.rule} {case.name}"))
