@@ -1,7 +1,7 @@
 """A region's returns: check, submit, sign off, and look them up. Each task checks who may do it."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -49,13 +49,22 @@ def _latest(store: Store, target: Target) -> dict[str, Any] | None:
         return latest_submission(connection, *target.key)
 
 
-def _told_of_repeat(report: Report, latest: dict[str, Any] | None) -> Report:
-    """The report, with a note where the newest version of the return is this very file."""
-    if latest is None or latest["sha256"] != report.sha256:
+def _told_of_repeat(report: Report, versions: Sequence[Mapping[str, Any]]) -> Report:
+    """The report, with a note where this very file is a version of the return already.
+
+    Args:
+        report: of the check.
+        versions: of the return, newest first.
+    """
+    same = next((one for one in versions if one["sha256"] == report.sha256), None)
+    if same is None:
         return report
-    when = f"{latest['submitted_at']:%d %B %Y at %H:%M %Z}"
-    message = f"This very file was submitted on {when} as {latest['reference']}."
-    note = Finding("history.same_file", "note", message, "There is nothing to do, unless you meant to send another file.")
+    message = f"This very file was submitted on {same['submitted_at']:%d %B %Y at %H:%M %Z} as {same['reference']}."
+    if same["reference"] == versions[0]["reference"]:
+        note = Finding("history.same_file", "note", message, "There is nothing to do, unless you meant to send another file.")
+    else:
+        newer = f"{message} {versions[0]['reference']} came after it."
+        note = Finding("history.older_file", "note", newer, "Check that you chose the right file. Send it only to go back to it.")
     return dataclasses.replace(report, findings=(*report.findings, note))
 
 
@@ -78,8 +87,11 @@ def check_return(store: Store, actor: Actor, collection: str, region: str, perio
     check_actor_can(actor, "check_return", region)
     target = target_of(collection, region, period)
     upload = receive(store, actor, "check_return", target, filename, content)
-    report = examine(store, actor, "check_return", target, upload, context_of(store, target))
-    return _told_of_repeat(report, _latest(store, target))
+    with store.read() as connection:
+        versions = stored_submissions(connection, collection=collection, region=region, period=target.period)
+    versions.sort(key=lambda one: int(one["version"]), reverse=True)
+    context = context_of(store, target)
+    return examine(store, actor, "check_return", target, upload, context, lambda report: _told_of_repeat(report, versions))
 
 
 def submit_return(

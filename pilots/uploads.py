@@ -62,13 +62,14 @@ class Target:
 
 @dataclass(frozen=True)
 class Upload:
-    """A file that was received: the check's number, digest, name made safe to show, moment of receipt, bytes."""
+    """A file that was received: the check's number, digest, name made safe to show, moment of receipt, bytes, name as sent."""
 
     number: int
     sha256: str
     filename: str
     received_at: datetime
     content: bytes
+    sent_as: str
 
 
 def receive(store: Store, actor: Actor, action: str, target: Target, filename: str, content: bytes) -> Upload:
@@ -80,7 +81,7 @@ def receive(store: Store, actor: Actor, action: str, target: Target, filename: s
         facts = {"collection": target.collection, "region": target.region, "period": target.period, "filename": name}
         number, at = add_check(connection, received_by=actor.subject, sha256=sha256, **facts)
         detail |= {"sha256": sha256, "check": number}
-    return Upload(number, sha256, name, at, content)
+    return Upload(number, sha256, name, at, content, filename)
 
 
 def examine(
@@ -103,7 +104,7 @@ def examine(
         context: what the check knows beside the file.
         amend: adds findings of a task's own before they are stored.
     """
-    report = check(target.contract, upload.filename, upload.content, context)
+    report = check(target.contract, upload.sent_as, upload.content, context)
     report = report if amend is None else amend(report)
     plain = report.to_dict()
     findings = plain.pop("findings")

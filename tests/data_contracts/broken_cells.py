@@ -80,7 +80,8 @@ VALUES = (
     add("values.district_code", "ehcp_process", 2, "authority", authority="E07000008"),
     add("values.other_nation", "ehcp_process", 2, "authority", authority="W06000001"),
     add("values.other_region", "ehcp_process", 2, "authority", authority="E08000035"),
-    add("values.ended_code", "ehcp_process", 2, "authority", authority="E08000020"),
+    # Gateshead is there under its present code as well.
+    add("values.ended_code", "ehcp_process", 2, "authority", ("rows.double_count", 14, "authority"), authority="E08000020"),
     one("values.early_code", "ehcp_process", "authority", authority="E06000063", period="2022/23 autumn"),
     one("values.recoded", "ehcp_process", "authority", authority="E08000038"),
     *(
