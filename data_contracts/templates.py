@@ -12,6 +12,7 @@ import pandas as pd
 from openpyxl import Workbook
 from openpyxl.styles import Alignment, Border, Font, PatternFill, Protection, Side
 from openpyxl.utils import get_column_letter
+from openpyxl.workbook.defined_name import DefinedName
 from openpyxl.worksheet.datavalidation import DataValidation
 from openpyxl.worksheet.worksheet import Worksheet
 
@@ -121,7 +122,7 @@ def template_workbook(contract: Contract, filling: Filling) -> bytes:
     """
     book = Workbook()
     sheet, notes, lists, hidden = _sheets(book)
-    places = _write_lists(lists, contract, filling)
+    places = _write_lists(book, lists, contract, filling)
     _write_rows(sheet, contract, filling)
     last = len(filling.rows) + 1 + _SPARE_ROWS
     for place, column in enumerate(contract.columns, 1):
@@ -225,8 +226,8 @@ def _date_formula(limit: float | str | None, otherwise: str) -> str:
     return f"DATE({day.year},{day.month},{day.day})"
 
 
-def _write_lists(sheet: Worksheet, contract: Contract, filling: Filling) -> dict[str, str]:
-    """Write what may be chosen, a column of the sheet each; gives the range by column of the return."""
+def _write_lists(book: Workbook, sheet: Worksheet, contract: Contract, filling: Filling) -> dict[str, str]:
+    """Write what may be chosen, a column of the sheet each; gives the name of the list by column of the return."""
     sheet.append(["Lists: what may be chosen in the sheet Return. Changing them changes nothing in the checks."])
     sheet["A1"].font = Font(bold=True)
     found: dict[str, str] = {}
@@ -237,7 +238,10 @@ def _write_lists(sheet: Worksheet, contract: Contract, filling: Filling) -> dict
             continue
         _write_list(sheet, at, f"Choices for: {column.name}", values)
         letter = get_column_letter(at)
-        found[column.name] = f"{LISTS}!${letter}${_LISTS_FROM}:${letter}${_LISTS_FROM + len(values) - 1}"
+        # By a name: Excel moves limits that point at another sheet into a part of the file that other programs do not keep.
+        found[column.name] = f"list_{column.name}"
+        area = f"{LISTS}!${letter}${_LISTS_FROM}:${letter}${_LISTS_FROM + len(values) - 1}"
+        book.defined_names[found[column.name]] = DefinedName(found[column.name], attr_text=area)
         at += 1
         if column.role == "authority":
             _write_list(sheet, at, "Name", [name for _, name in filling.authorities])

@@ -12,6 +12,7 @@ from data_contracts.reading.table import Limits, Mark, RawTable, make_table
 from data_contracts.reading.text import Remark
 
 _WORKER = Path(__file__).with_name("worker.py")
+MARKER = Path(__file__).with_name("marker.py")
 # What an interpreter may need to start at all; nothing else of the environment reaches the worker.
 _KEPT = ("SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 
@@ -26,17 +27,7 @@ def read_workbook(content: bytes, limits: Limits) -> tuple[tuple[RawTable, ...],
     Returns:
         One raw table for each sheet with text in it, in order; and remarks.
     """
-    settings = {
-        "memory": limits.worker_bytes,
-        "seconds": limits.worker_seconds,
-        "unpacked": limits.unpacked_bytes,
-        "ratio": limits.pack_ratio,
-        "columns": limits.columns,
-        "rows": limits.rows,
-        "cells": limits.cells,
-        "cell": limits.cell_characters,
-    }
-    answer = _ask(content, settings, limits.worker_seconds)
+    answer = ask(content, settings_of(limits), limits.worker_seconds)
     if answer.get("fault") == "file.too_many_cells":
         return (), [too_many(limits)]
     if "fault" in answer:
@@ -50,10 +41,24 @@ def read_workbook(content: bytes, limits: Limits) -> tuple[tuple[RawTable, ...],
     return tuple(table for table in tables if table.cells.height), remarks
 
 
-def _ask(content: bytes, settings: dict[str, int], seconds: int) -> dict[str, Any]:
-    """The worker's answer; a worker that the system stopped was reading something too heavy."""
+def settings_of(limits: Limits) -> dict[str, Any]:
+    """The limits as a worker takes them."""
+    return {
+        "memory": limits.worker_bytes,
+        "seconds": limits.worker_seconds,
+        "unpacked": limits.unpacked_bytes,
+        "ratio": limits.pack_ratio,
+        "columns": limits.columns,
+        "rows": limits.rows,
+        "cells": limits.cells,
+        "cell": limits.cell_characters,
+    }
+
+
+def ask(content: bytes, settings: dict[str, Any], seconds: int, worker: Path = _WORKER) -> dict[str, Any]:
+    """The answer of a worker; one that the system stopped was reading something too heavy."""
     # -I and -B: neither modules beside the worker nor the user's own are found, and nothing is written.
-    command = [sys.executable, "-I", "-B", str(_WORKER), json.dumps(settings)]
+    command = [sys.executable, "-I", "-B", str(worker), json.dumps(settings)]
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     try:
         # The worker counts its own processor time; the clock allows for a machine that is busy with other work.

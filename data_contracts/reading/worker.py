@@ -451,8 +451,8 @@ def read(content: bytes, settings: dict[str, int]) -> dict[str, Any]:
     return {"sheets": answer, "remarks": remarks}
 
 
-def limit(memory: int, seconds: int) -> None:
-    """Have the system stop this process at so many bytes and seconds, and let it write no file.
+def limit(memory: int, seconds: int, written: int = 0) -> None:
+    """Have the system stop this process at so many bytes and seconds, and let it write no file longer than `written` bytes.
 
     Windows has no such limits: there the counts of this module and the caller's clock hold alone.
     """
@@ -462,7 +462,7 @@ def limit(memory: int, seconds: int) -> None:
     if sys.platform != "darwin":
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 2))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (written, written))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 

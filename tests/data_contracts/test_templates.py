@@ -93,7 +93,9 @@ def test_the_workbook_says_what_it_is_and_limits_every_column(name: str, context
         assert check_of_cells.type and check_of_cells.error and len(check_of_cells.error) <= 255
         assert len(check_of_cells.formula1) <= 255 and not sheet.column_dimensions[letter].protection.locked
         if column.choices:
-            words = [cell.value for (cell,) in book[LISTS][check_of_cells.formula1.partition("!")[2].replace("$", "")]]
+            ((where, area),) = book.defined_names[check_of_cells.formula1].destinations
+            words = [cell.value for (cell,) in book[where][area]]
+            assert where == LISTS
             assert words == list(column.choices) and check_of_cells.type == "list"
         assert all(f'EXACT({letter}2,"{mark}")' in check_of_cells.formula1 for mark in column.symbols)
     words = [cell for row in book[GUIDE].values for cell in row if cell]
