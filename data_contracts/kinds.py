@@ -1,9 +1,10 @@
 """The closed vocabulary of rules that a contract may declare: each kind is one function, vectorised over the grid.
 
-Words for numbers: a column's name, a number, or one of `{sum: [...]}`, `{product: [...]}`, `{difference: [a, b]}`.
+Words for numbers: a column's name, a number, or one of `{sum: [...]}`, `{product: [...]}`, `{difference: [a, b]}`,
+`{positive: [...]}` (how many of them are above 0).
 Words for conditions: `{column: …, equals | above | at_most | in | symbol | not_symbol | filled | known: …}`, `{equal: [a, b]}`,
-`{all: [...]}`. A rule is silent on a row where a value that it needs is blank, a symbol or at fault: that has a finding of its
-own, or is allowed.
+`{at_least: [a, b]}`, `{all: [...]}`, `{any: [...]}`. A rule is silent on a row where a value that it needs is blank, a symbol or
+at fault: that has a finding of its own, or is allowed.
 """
 
 from collections.abc import Callable, Iterable
@@ -13,6 +14,7 @@ from typing import Any
 
 import polars as pl
 
+from data_contracts.context import period_span
 from data_contracts.contract import Rule
 from data_contracts.errors import ContractError
 from data_contracts.reading.table import ROW
@@ -38,15 +40,23 @@ def number(operand: Any) -> pl.Expr:
             return reduce(lambda one, other: one * other, terms)
         if word == "difference" and len(terms) == 2:
             return terms[0] - terms[1]
-    raise ContractError(f"{operand!r} is no number that a rule can use. Use a column, a number, sum, product or difference.")
+        if word == "positive":
+            return reduce(lambda one, other: one + other, ((term > 0).cast(pl.Int64) for term in terms))
+    raise ContractError(
+        f"{operand!r} is no number that a rule can use. Use a column, a number, sum, product, difference or positive."
+    )
 
 
 def condition(words: dict[str, Any]) -> pl.Expr:
     """A condition as an expression: true, false, or null where it cannot be known."""
     if "all" in words:
         return pl.all_horizontal(condition(part) for part in words["all"])
+    if "any" in words:
+        return pl.any_horizontal(condition(part) for part in words["any"])
     if "equal" in words:
         return number(words["equal"][0]) == number(words["equal"][1])
+    if "at_least" in words:
+        return number(words["at_least"][0]) >= number(words["at_least"][1]) - _ROUNDING
     name = words.get("column", "")
     others = [word for word in words if word != "column"]
     if not name or len(others) != 1 or others[0] not in CONDITIONS:
@@ -163,6 +173,43 @@ def complete(state: State, rule: Rule) -> Found:
     return found
 
 
+def constant(state: State, rule: Rule) -> Found:
+    """All rows `within` a group have one value `of` a column: that of the first row which has one."""
+    if not _ready(state, rule):
+        return []
+    within, of = rule.arguments["within"], rule.arguments["of"]
+    known = state.grid.filter(pl.all_horizontal(pl.col(name).is_not_null() for name in [*within, of]))
+    first = known.select(ROW, of, pl.col(of, f"{of}#text").first().over(within, order_by=ROW).name.prefix("#first "))
+    differ = first.filter(pl.col(of) != pl.col(f"#first {of}"))
+    return [(int(row), {"other": text}) for row, text in differ.select(ROW, f"#first {of}#text").iter_rows()]
+
+
+def not_after_period(state: State, rule: Rule) -> Found:
+    """The `date` is not after the last day of the `period` of its row."""
+    if not _ready(state, rule):
+        return []
+    moment, period = rule.arguments["date"], rule.arguments["period"]
+    spans = {text: period_span(text) for text in state.grid[period].drop_nulls().unique()}
+    ends = {text: span[1] for text, span in spans.items() if span}
+    last = pl.col(period).replace_strict(ends, default=None, return_dtype=pl.Date)
+    late = state.grid.select(ROW, late=pl.col(moment) > last, last=last).filter(pl.col("late"))
+    return [(int(row), {"last_day": day.isoformat()}) for row, day in late.select(ROW, "last").iter_rows()]
+
+
+def falls_only_with(state: State, rule: Rule) -> Found:
+    """What is counted `of` a column does not fall below the last return's for the same `key`, unless a `reason` is given."""
+    previous, key, of = state.context.previous, rule.arguments["key"], rule.arguments["of"]
+    if previous is None or previous.empty or not _ready(state, rule) or not {*key, of} <= set(previous.columns):
+        return []
+    had = previous.dropna(subset=[*key, of])
+    before = pl.DataFrame({**{name: had[name].astype(str).tolist() for name in key}, "#last": had[of].astype(float).tolist()})
+    now = state.grid.select(
+        ROW, of, *(pl.col(name).cast(pl.String) for name in key), reason=pl.col(f"{rule.arguments['reason']}#text")
+    )
+    fell = now.join(before, on=key).filter((pl.col(of) < pl.col("#last")) & (pl.col("reason") == ""))
+    return [(int(row), {"last": f"{last:g}"}) for row, last in fell.select(ROW, "#last").iter_rows()]
+
+
 def not_dated_back(state: State, rule: Rule) -> Found:
     """A row is either one that is locked, or its `date` is after all locked ones of the same `key`."""
     locked = state.context.locked
@@ -186,16 +233,22 @@ KINDS: dict[str, Callable[[State, Rule], Found]] = {
     "adds_up": adds_up,
     "at_most": at_most,
     "complete": complete,
+    "constant": constant,
     "equal": equal,
+    "falls_only_with": falls_only_with,
     "implies": implies,
     "later": later,
     "no_overlap": no_overlap,
+    "not_after_period": not_after_period,
     "not_dated_back": not_dated_back,
 }
-HISTORY_KINDS = frozenset({"not_dated_back"})
+HISTORY_KINDS = frozenset({"falls_only_with", "not_dated_back"})
 # Words that a kind puts into its messages beside the values of the row.
 GIVEN: dict[str, frozenset[str]] = {
     "complete": frozenset({"missing"}),
+    "constant": frozenset({"other"}),
+    "falls_only_with": frozenset({"last"}),
     "no_overlap": frozenset({"other_start"}),
+    "not_after_period": frozenset({"last_day"}),
     "not_dated_back": frozenset({"locked"}),
 }

@@ -1,11 +1,13 @@
 """The broken examples that ship with the contracts, and what every column promises. Loaded by conftest.py."""
 
 import dataclasses
+from collections.abc import Iterator
 from datetime import date, timedelta
 from functools import partial
 from typing import Any
 
-from contract_broken import Broken, add, edit
+from contract_broken import Broken, add, edited
+from contract_tables import as_csv
 
 from data_contracts import BrokenExample, Column, Context, Contract, check, contracts, load_contract
 
@@ -33,38 +35,47 @@ def beyond(column: Column, limit: Any, step: int) -> str:
     return f"{float(limit) + step:g}" if column.type == "number" else str(int(limit) + step)
 
 
-def of_column(contract: Contract, column: Column) -> list[Broken]:
-    """What every column promises: required, least, most, choices, symbols, length."""
-    name, found = contract.name, []
-    row = contract.examples().quiet_row
-
-    def case(rule: str, value: str) -> None:
-        # A key that is wrong is put into a row of its own, so that nothing else is missing.
-        made = add if column.name in contract.key else edit
-        found.append(
-            dataclasses.replace(made(rule, name, row, column.name, **{column.name: value}), name=f"{column.name} {value[:12]}")
-        )
-
+def promises(column: Column) -> dict[str, str]:
+    """What a column promises: a text that breaks each of the rules which hold for it."""
+    found = {}
     if column.required:
-        case("types.blank" if column.is_number else "types.no_entry", "")
+        found["types.blank" if column.is_number else "types.no_entry"] = ""
     if column.minimum is not None:
-        case("values.too_small", beyond(column, column.minimum, -1))
+        found["values.too_small"] = beyond(column, column.minimum, -1)
     if column.maximum is not None:
-        case("values.too_large", beyond(column, column.maximum, 1))
+        found["values.too_large"] = beyond(column, column.maximum, 1)
     if column.choices:
-        case("values.not_in_list", "none of them")
+        found["values.not_in_list"] = "none of them"
     if column.pattern:
-        case("values.not_as_written", "none of them")
+        found["values.not_as_written"] = "none of them"
     if column.is_number:
-        case("types.unknown_symbol", "n/a" if column.symbols else "c")
+        found["types.unknown_symbol"] = "n/a" if column.symbols else "c"
     if column.symbols:
-        case("types.symbol_case", column.symbols[-1].upper())
+        found["types.symbol_case"] = column.symbols[-1].upper()
     if column.free_text:
-        case("text.too_long", "x" * (column.max_length + 1))
+        found["text.too_long"] = "x" * (column.max_length + 1)
     return found
 
 
-COLUMNS = tuple(
-    case for name in contracts() for column in load_contract(name).columns for case in of_column(load_contract(name), column)
-)
+def of_columns(contract: Contract) -> Iterator[Broken]:
+    """Each promise broken: for a key in a row of its own, so that nothing else is missing; for all other columns in one row."""
+    row = contract.examples().quiet_row
+    together: dict[str, dict[str, str]] = {}
+    for column in contract.columns:
+        for rule, text in promises(column).items():
+            if column.name in contract.key:
+                case = add(rule, contract.name, row, column.name, **{column.name: text})
+                yield dataclasses.replace(case, name=f"{column.name} {text[:12]}")
+            else:
+                together.setdefault(rule, {})[column.name] = text
+    for rule, cells in together.items():
+        found = tuple((rule, row, name) for name in cells)
+        yield Broken(rule, contract.name, partial(broken_row, contract.name, row, cells), found, name="all columns")
+
+
+def broken_row(contract: str, row: int, cells: dict[str, str]) -> bytes:
+    return as_csv(edited(contract, row, **cells))
+
+
+COLUMNS = tuple(case for name in contracts() for case in of_columns(load_contract(name)))
 CASES = (*SHIPPED, *COLUMNS)

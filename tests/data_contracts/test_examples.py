@@ -116,19 +116,21 @@ def test_each_symbol_stands_in_place_of_a_number(
 ) -> None:
     contract = load_contract(name)
     row = contract.examples().quiet_row
-    for column in contract.columns:
-        for mark in column.symbols:
-            report = check(
-                contract, "a.csv", tables.as_csv(broken_module.edited(name, row, **{column.name: mark})), contexts[name]
-            )
-            if report.errors:
-                assert {finding.rule for finding in report.errors} <= rules_about(contract, column.name, mark), (
-                    column.name,
-                    mark,
-                )
-                continue
-            assert report.rows is not None
-            assert report.rows[f"{column.name}__symbol"][row - 2] == mark and pd.isna(report.rows[column.name][row - 2])
+
+    def entered(columns: list[str], mark: str) -> Report:
+        table = broken_module.edited(name, row, **dict.fromkeys(columns, mark))
+        return check(contract, "a.csv", tables.as_csv(table), contexts[name])
+
+    for mark in contract.missing_values:
+        columns = [column.name for column in contract.columns if mark in column.symbols]
+        forbidden = {column: rules_about(contract, column, mark) for column in columns}
+        free = [column for column in columns if not forbidden[column]]
+        report = entered(free, mark)
+        assert not report.errors and report.rows is not None, report.errors
+        for column in free:
+            assert report.rows[f"{column}__symbol"][row - 2] == mark and pd.isna(report.rows[column][row - 2])
+        for column in set(columns) - set(free):
+            assert {finding.rule for finding in entered([column], mark).errors} == forbidden[column]
 
 
 def rules_about(contract: Contract, column: str, mark: str) -> set[str]:
