@@ -45,7 +45,14 @@ STAGES: dict[str, tuple[Callable[[State], None], ...]] = {
 }
 
 
-def check(contract: Contract, filename: str, content: bytes, context: Context, limits: Limits | None = None) -> Report:
+def check(
+    contract: Contract,
+    filename: str,
+    content: bytes,
+    context: Context,
+    limits: Limits | None = None,
+    edits: Callable[[State], object] | None = None,
+) -> Report:
     """Check a file against a contract. Never raises for what is in the file.
 
     Args:
@@ -54,6 +61,7 @@ def check(contract: Contract, filename: str, content: bytes, context: Context, l
         content: the bytes as received.
         context: region, period, codes, and what came before.
         limits: how much is read and for how long.
+        edits: is given the state once the file is read; it may put corrections that were accepted into the tables.
 
     Returns:
         A Report with every finding, and typed rows where there is no error.
@@ -66,6 +74,8 @@ def check(contract: Contract, filename: str, content: bytes, context: Context, l
             break
         for one in checks:
             one(state)
+        if stage == "file" and edits is not None:
+            edits(state)
     return _report(state)
 
 

@@ -9,6 +9,7 @@ from data_contracts.contract import Column
 from data_contracts.findings import HeaderMatch, shown
 from data_contracts.headings import known_headings, plain, withdrawn_headings
 from data_contracts.reading.table import ROW, WIDTH, RawTable, cell_name, column_letters
+from data_contracts.sheets import OURS
 from data_contracts.state import State
 
 _LOOKED_AT = 30
@@ -64,7 +65,7 @@ def _say_sheets(state: State, scores: list[int]) -> None:
     rivals = [str(other.sheet) for other, score in zip(state.tables, scores, strict=True) if score >= enough and not other.hidden]
     if len(rivals) > 1:
         state.add("shape.several_sheets", value=", ".join(rivals))
-    others = [str(other.sheet) for other in state.tables if other is not table and str(other.sheet) not in rivals]
+    others = [str(other.sheet) for other in state.tables if other is not table and str(other.sheet) not in {*rivals, *OURS}]
     if others:
         state.add("shape.other_sheets", value=", ".join(others))
 

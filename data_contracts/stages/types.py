@@ -7,7 +7,7 @@ from data_contracts.diagnosis import diagnose
 from data_contracts.reading.table import ROW
 from data_contracts.state import State
 
-_SPACE = " \t\n\r\u00a0\u2007\u202f\u200b\u200c\u200d\u2060\ufeff"
+SPACE = " \t\n\r\u00a0\u2007\u202f\u200b\u200c\u200d\u2060\ufeff"
 _PATTERNS = {
     "integer": r"^-?[0-9]{1,15}$",
     "number": r"^-?[0-9]{1,15}(\.[0-9]{1,20})?$",
@@ -29,7 +29,7 @@ def trim(state: State) -> None:
         if column.name not in state.data.columns:
             continue
         before = state.data[column.name]
-        after = before.str.strip_chars(_SPACE)
+        after = before.str.strip_chars(SPACE)
         changed = int((before != after).sum())
         if changed:
             row = int(state.data.filter(before != after)[ROW][0])

@@ -156,7 +156,7 @@ def periods(state: State) -> None:
 def _period(state: State, text: str) -> tuple[str, dict[str, str]]:
     wanted = state.contract.period_kind
     if period_kind(text) != wanted:
-        guess = _term_from(text) if wanted == "term" else ""
+        guess = term_from(text) if wanted == "term" else ""
         example = state.context.period or {"term": "2023/24 autumn", "financial year": "2023-24", "academic year": "2023/24"}.get(
             wanted, "2024"
         )
@@ -169,7 +169,7 @@ def _period(state: State, text: str) -> tuple[str, dict[str, str]]:
     return "", {}
 
 
-def _term_from(text: str) -> str:
+def term_from(text: str) -> str:
     """The term that a text most likely means, as a suggestion; blank where it is not plain."""
     years, terms = _YEARS.search(text), [term for term in _TERMS if term in text.lower()]
     if not years or not years[2] or len(terms) != 1:
