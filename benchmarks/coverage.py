@@ -19,7 +19,8 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from evaluation import Cells, Panel, Result, estimate
+from evaluation import Panel, Result, estimate
+from evaluation.cells import cells
 from evaluation.few_clusters import FewClusters, few_clusters
 from pilots.catalogue import outcome
 from pilots.demonstration import Programme, programme
@@ -61,7 +62,7 @@ def panel_of(made: Programme, reform: str, name: str) -> Panel:
     treatment[PARTNERSHIP] = [f"Partnership {together[code]}" if code in together.index else code for code in where.codes]
     treatment["first_treated"] = [first.get(code) for code in where.codes]
     return Panel.from_cells(
-        Cells.from_rows(rows, unit="authority", period="period", values=["numerator", "denominator"]),
+        cells(rows, unit="authority", period="period", outcomes=["numerator", "denominator"], cross=False, pivots=0.0),
         treatment=treatment,
         outcome={name: ("numerator", "denominator", 100.0)},
         cluster=("region", PARTNERSHIP),

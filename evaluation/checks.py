@@ -46,8 +46,21 @@ def check_duplicates(rows: pd.DataFrame, unit: str, period: str) -> None:
         who, when = (rows[name].tolist()[at] for name in (unit, period))
         raise PanelError(
             f"Duplicate cells: {unit} {who!r} has more than one row for {period} {when!r} "
-            f"({int(twice.sum())} rows too many in all). Keep one row for each, or make cells with Cells.from_rows."
+            f"({int(twice.sum())} rows too many in all). Keep one row for each, or make cells first: evaluation.cells.cells."
         )
+
+
+def check_finite(rows: pd.DataFrame, unit: str, period: str, outcomes: Sequence[str], weight: str | None) -> None:
+    """Refuse infinite outcomes and weights, row by row, before anything is added up."""
+    for name in (*outcomes, *([weight] if weight else [])):
+        infinite = np.isinf(rows[name].to_numpy(float, na_value=np.nan))
+        if not infinite.any():
+            continue
+        who, when = (rows[key].tolist()[int(infinite.argmax())] for key in (unit, period))
+        where = f"for {who!r} in {when!r} ({int(infinite.sum())} cells in all)"
+        if name == weight:
+            raise PanelError(f"Weight {name!r} is negative or infinite {where}. Correct it.")
+        raise PanelError(f"Outcome {name!r} is infinite {where}. Make it missing, or correct the denominator.")
 
 
 def order_periods(
@@ -120,13 +133,7 @@ def check_units_known(have: pd.Series, known: pd.Series, unit: str) -> None:
 def check_values(values: np.ndarray, outcomes: Sequence[str], units: Sequence[Any], periods: Sequence[Any]) -> None:
     """Refuse infinite and all-missing outcomes."""
     for at, name in enumerate(outcomes):
-        infinite = np.argwhere(np.isinf(values[at]))
-        if len(infinite):
-            i, t = infinite[0]
-            raise PanelError(
-                f"Outcome {name!r} is infinite for {units[i]!r} in {periods[t]!r} ({len(infinite)} cells in all). "
-                "Make it missing, or correct the denominator."
-            )
+        _check_finite(f"Outcome {name!r}", values[at], units, periods)
         if np.isnan(values[at]).all():
             raise PanelError(f"Outcome {name!r} is missing in every cell. Check the column, or leave the outcome out.")
 

@@ -11,10 +11,12 @@ import numpy as np
 import pandas as pd
 
 from evaluation import checks
-from evaluation.cells import Cells
+from evaluation.cells import Cells, beyond_cells, cells
+from evaluation.cells.moments import Moments, moments_of
 from evaluation.errors import PanelError
 
 NEVER = checks.NEVER
+ROWS = "rows"  # the weight of cells by which estimates are those of the rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +42,7 @@ class Panel:
         covariate_values: covariates, C × N × T, NaN where missing; None without any.
         intensity: intensity of the reform, N × T, 0 without it (it may go up and down), NaN where missing; None where not given.
         eligible: whether each unit is of the kind that the reform is for (N, bool); None where not given.
+        moments: counts, means and products of the rows within cells; None where cells do not weigh by their rows.
     """
 
     unit: str
@@ -60,6 +63,7 @@ class Panel:
     covariate_values: np.ndarray | None = None
     intensity: np.ndarray | None = None
     eligible: np.ndarray | None = None
+    moments: Moments | None = None
 
     @classmethod
     def from_frame(
@@ -106,11 +110,13 @@ class Panel:
         checks.check_numeric(rows, numeric)
         checks.check_keys(rows, unit, period)
         checks.check_duplicates(rows, unit, period)
+        checks.check_finite(rows, unit, period, outcomes, weight)
         rows, order, notices = checks.order_periods(rows, period, periods)
-        cells = Cells.from_rows(rows, unit, period, values=[*outcomes, *([weight] if weight else [])], cross=False)
+        summed = list(dict.fromkeys([*outcomes, *([weight] if weight else [])]))
+        made = cells(rows, unit, period, summed, cross=False, pivots=0.0)
         treatment = checks.one_row_each(rows, unit, first_treated, attributes)
         measures: dict[str, tuple[str, str | None, float]] = {name: (name, None, 1.0) for name in outcomes}
-        panel = _assemble(cells, treatment, measures, first_treated, weight, named, region, order, notices)
+        panel = _assemble(made, treatment, measures, first_treated, weight, named, region, order, notices)
         return _with_extras(panel, rows, covariates, intensity, eligible)
 
     @classmethod
@@ -128,6 +134,7 @@ class Panel:
         extras: Any = None,
         covariates: Sequence[str] = (),
         intensity: str | None = None,
+        row_covariates: Sequence[str] = (),
     ) -> Panel:
         """Build a panel from cells.
 
@@ -136,13 +143,16 @@ class Panel:
             treatment: frame with the unit, `first_treated` and the cluster columns, one row for each unit.
             outcome: name → (numerator, denominator, scale): scale × sum / sum; denominator None: the mean of the numerator.
             first_treated: column of `treatment` with the first treated period; 0 or missing means never treated.
-            weight: None, or "denominator" (each outcome's own), or the name of a summed column.
+            weight: None; "rows": each cell by the sum of its rows' weights, or their number, and estimates are those of the rows;
+                "denominator": each outcome's own; or the name of a summed column.
             cluster: columns of `treatment` to cluster by; the first is the default (else the unit itself).
             region: column of `treatment` that is the region; default the cluster called "region".
             periods: the order of periods; default sorted.
             extras: frame with one row a unit and period, for covariates and intensity; needed where these are named.
             covariates: numeric columns of `extras`, those of the whole cell (the mean of its rows, say).
             intensity: numeric column of `extras`: the reform's intensity, 0 without it.
+            row_covariates: covariates and strata of the cells that `two_way_fixed_effects` takes out with covariates="rows"; they
+                need weight="rows".
 
         Raises:
             PanelError: anything that cannot be used, with what, where and what to do.
@@ -155,8 +165,8 @@ class Panel:
         who = checks.one_row_each(who[who[cells.unit].isin(cells.frame[cells.unit])], cells.unit, first_treated, attributes)
         rows, order, notices = checks.order_periods(cells.frame, cells.period, periods)
         who = who[who.index.isin(rows[cells.unit])]
-        kept = Cells(rows, cells.unit, cells.period, cells.values, cells.weight, cells.strata)
-        panel = _assemble(kept, who, outcome, first_treated, weight, named, region, order, notices)
+        kept = Cells(rows.reset_index(drop=True), cells.recipe, cells.pivots)
+        panel = _assemble(kept, who, outcome, first_treated, weight, named, region, order, notices, row_covariates)
         if extras is None:
             return panel
         named_extras = [*covariates, *([intensity] if intensity else [])]
@@ -192,6 +202,7 @@ class Panel:
             covariate_values=None if self.covariate_values is None else self.covariate_values[:, keep][:, :, when],
             intensity=None if self.intensity is None else self.intensity[keep][:, when],
             eligible=None if self.eligible is None else self.eligible[keep],
+            moments=None if self.moments is None else self.moments.cut(keep, when),
         )
 
     def without_first(self, count: int) -> Panel:
@@ -206,7 +217,14 @@ class Panel:
         if name not in self.outcomes:
             raise PanelError(f"There is no outcome {name!r} in the panel. It has: {', '.join(self.outcomes)}.")
         at = self.outcomes.index(name)
-        return replace(self, outcomes=(name,), values=self.values[at : at + 1], weights=self.weights[at : at + 1])
+        moments = None if self.moments is None else self.moments.outcome(at)
+        return replace(
+            self, outcomes=(name,), values=self.values[at : at + 1], weights=self.weights[at : at + 1], moments=moments
+        )
+
+    def observations(self, weights: np.ndarray) -> int:
+        """Observations of the first outcome where weights (N × T) are above 0: rows where they are known, else cells."""
+        return int((weights > 0).sum() if self.moments is None else self.moments.rows[0][weights > 0].sum())
 
     def cluster_codes(self, name: str | None = None) -> tuple[str, np.ndarray]:
         """Name and codes (N) of a cluster; None means the default. Unknown names raise `PanelError`."""
@@ -242,24 +260,20 @@ def _assemble(
     region: str | None,
     order: tuple[Any, ...],
     notices: list[str],
+    row_covariates: Sequence[str] = (),
 ) -> Panel:
     units = tuple(treatment.index)
     frame = cells.frame
     row = pd.Index(units).get_indexer(pd.Index(frame[cells.unit]))
     column = pd.Index(list(order)).get_indexer(pd.Index(frame[cells.period]))
     shape = (len(units), len(order))
-    values, weights = np.full((len(measures), *shape), np.nan), np.ones((len(measures), *shape))
-    for at, (numerator, denominator, scale) in enumerate(measures.values()):
-        top, complete = _sum(cells, numerator, row, column, shape)
-        bottom, complete_too = _sum(cells, denominator, row, column, shape, count_of=numerator)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = scale * top / bottom
-        values[at] = np.where(complete & complete_too & (bottom != 0), ratio, np.nan)
-        if weight == "denominator":
-            weights[at] = bottom
-        elif weight is not None:
-            weights[at], known = _sum(cells, weight, row, column, shape)
-            weights[at][~known] = np.nan
+    moments = None
+    if weight == ROWS:
+        values, weights, moments = _of_rows(cells, measures, row_covariates, row, column, shape)
+    elif row_covariates:
+        raise PanelError("Covariates of single rows need cells that weigh by their rows. Give weight='rows'.")
+    else:
+        values, weights = _ratios(cells, measures, weight, row, column, shape)
     checks.check_values(values, tuple(measures), units, order)
     weights = checks.check_weights(weights, values, units, order, weight, notices)
     values = np.where(weights > 0, values, np.nan)
@@ -286,7 +300,62 @@ def _assemble(
         default_cluster=default,
         weighted=weight is not None,
         notices=tuple(notices),
+        moments=moments,
     )
+
+
+def _ratios(
+    cells: Cells,
+    measures: Mapping[str, tuple[str, str | None, float]],
+    weight: str | None,
+    row: np.ndarray,
+    column: np.ndarray,
+    shape: tuple[int, int],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Outcomes as ratios of sums, and their weights (O × N × T each)."""
+    values, weights = np.full((len(measures), *shape), np.nan), np.ones((len(measures), *shape))
+    for at, (numerator, denominator, scale) in enumerate(measures.values()):
+        top, complete = _sum(cells, numerator, row, column, shape)
+        bottom, complete_too = _sum(cells, denominator, row, column, shape, count_of=numerator)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = scale * top / bottom
+        values[at] = np.where(complete & complete_too & (bottom != 0), ratio, np.nan)
+        if weight == "denominator":
+            weights[at] = bottom
+        elif weight is not None:
+            weights[at], known = _sum(cells, weight, row, column, shape)
+            weights[at][~known] = np.nan
+    return values, weights
+
+
+def _of_rows(
+    cells: Cells,
+    measures: Mapping[str, tuple[str, str | None, float]],
+    covariates: Sequence[str],
+    row: np.ndarray,
+    column: np.ndarray,
+    shape: tuple[int, int],
+) -> tuple[np.ndarray, np.ndarray, Moments]:
+    """Outcomes as means over rows, their weights (O × N × T each), and what the rows have in them beyond."""
+    ratio = next((name for name, (_, denominator, _) in measures.items() if denominator), None)
+    if ratio is not None:
+        raise PanelError(
+            f"Outcome {ratio!r} is a ratio of sums, which no row has. Leave its denominator out, or take another weight."
+        )
+    numerators = [numerator for numerator, _, _ in measures.values()]
+    checks.check_outcomes(numerators)
+    for name in numerators:
+        cells.rows(name)
+    refusal = beyond_cells(cells.recipe, covariates=covariates)
+    if refusal is not None:
+        raise PanelError(f"It cannot be had from these cells: {refusal.reason}. {refusal.remedy}")
+    if covariates and not cells.recipe.cross:
+        raise PanelError("These cells have no cross products, which covariates of single rows need. Make them with cross=True.")
+    scales = {numerator: scale for numerator, _, scale in measures.values()}
+    moments, weights = moments_of(cells, scales, covariates, row, column, shape)
+    pivots = np.array([scale * cells.pivots[name] for name, scale in scales.items()])
+    values = np.where(weights > 0, moments.means[..., 0] + pivots[:, None, None], np.nan)
+    return values, weights, moments
 
 
 def _with_extras(
@@ -316,17 +385,14 @@ def _sum(
     cells: Cells, name: str | None, row: np.ndarray, column: np.ndarray, shape: tuple[int, int], count_of: str | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Sum over strata of one value in each cell, and whether every stratum had it in all its rows that count."""
-    source = name or count_of
-    if source not in cells.values:
-        raise PanelError(f"The cells have no sums of {source!r}. They have: {', '.join(cells.values)}.")
-    amount = cells.frame[f"sum__{name}" if name else f"n__{source}"].to_numpy(float)
-    present = cells.frame[f"n__{source}"].to_numpy(float)
+    source = name or count_of or ""
+    present = cells.rows(source)
+    amount = cells.total(source) if name else present
     whole = present > 0
     if name and count_of:  # a ratio of sums over different rows is no ratio: such a cell is missing
-        whole &= present == cells.frame[f"n__{count_of}"].to_numpy(float)
+        whole &= present == cells.rows(count_of)
     total, seen, complete = np.zeros(shape), np.zeros(shape, bool), np.ones(shape, bool)
-    amount = np.where(np.isnan(amount) & (present > 0), np.inf, amount)  # plus and minus infinity in one cell
-    np.add.at(total, (row, column), np.nan_to_num(amount, posinf=np.inf, neginf=-np.inf))
+    np.add.at(total, (row, column), amount)
     seen[row, column] = True
     np.logical_and.at(complete, (row, column), whole)
     return total, seen & complete

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from data_contracts import contracts, load_contract
-from evaluation import Cells, Panel
+from evaluation import Panel
+from evaluation.cells import cells
 from pilots import releases
 from pilots.catalogue import Outcome, publications
 from pilots.catalogue import outcome as outcome_named
@@ -235,7 +236,7 @@ def _panel(
     values = [NUMERATOR, DENOMINATOR] if outcome.denominator else [NUMERATOR]
     there = set(rows["period"])
     return Panel.from_cells(
-        Cells.from_rows(rows, unit="authority", period="period", values=values),
+        cells(rows, unit="authority", period="period", outcomes=values, cross=False, pivots=0.0),
         treatment=units,
         outcome={outcome.id: (NUMERATOR, DENOMINATOR if outcome.denominator else None, outcome.scale)},
         first_treated="first_treated",

@@ -25,7 +25,7 @@ from evaluation.estimators.synthetic import SYNTHETIC
 from evaluation.estimators.triple_difference import TRIPLE_DIFFERENCE
 from evaluation.estimators.two_by_two import TWO_BY_TWO
 from evaluation.estimators.two_stage import TWO_STAGE
-from evaluation.estimators.two_way import TWO_WAY
+from evaluation.estimators.two_way_rows import TWO_WAY
 from evaluation.panel import Panel
 from evaluation.result import Result
 

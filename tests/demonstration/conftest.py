@@ -9,7 +9,8 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from evaluation import Cells, Panel, Result
+from evaluation import Panel, Result
+from evaluation.cells import cells
 from pilots.access import LOCAL_ADMINISTRATOR
 from pilots.catalogue import outcome
 from pilots.demonstration import Programme, programme
@@ -80,12 +81,12 @@ def panel_of(plan_of: dict[str, Plan]) -> Callable[[Programme, str, str], Panel]
         until = rows["authority"].map(stop).map(order).fillna(len(order))
         rows = rows[(rows["period"].map(order) < until) & ~rows["authority"].isin(plan.comparison.leave_out)]
         frame = pl.from_pandas(rows.astype({"authority": str, "period": str}))
-        cells = Cells.from_rows(frame, unit="authority", period="period", values=["numerator", "denominator"])
+        made = cells(frame, unit="authority", period="period", outcomes=["numerator", "denominator"], cross=False, pivots=0.0)
         where = places()
         treatment = pd.DataFrame({"authority": where.codes, "region": where.regions})
         treatment["first_treated"] = [first.get(code) for code in where.codes]
         return Panel.from_cells(
-            cells,
+            made,
             treatment=treatment,
             outcome={outcome_name: ("numerator", "denominator", 100.0)},
             cluster=("region",),

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evaluation import AGGREGATES, Cells, Panel, PanelError, Result, estimate
+from evaluation import AGGREGATES, Panel, PanelError, Result, estimate
+from evaluation.cells import cells
 
 METHODS = ("unadjusted", "regression", "ipw", "doubly_robust")
 
@@ -47,7 +48,7 @@ def by_rows(pupils: pd.DataFrame, covariates: tuple[str, ...] = ()) -> Panel:
 def by_cells(pupils: pd.DataFrame) -> Panel:
     who = pupils.drop_duplicates("school")[["school", "region", "first"]]
     return Panel.from_cells(
-        Cells.from_rows(pupils, "school", "term", ["y"]),
+        cells(pupils, "school", "term", ["y"]),
         treatment=who,
         outcome={"y": ("y", None, 1.0)},
         first_treated="first",

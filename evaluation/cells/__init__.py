@@ -1,0 +1,13 @@
+"""Rows to cells: counts, sums and cross products by unit, period and strata, in one scan on the engine that suits.
+
+A linear estimator on cells gives the numbers that it gives on the rows. Adding cells is adding their sums, so a region can make
+its own from rows that never leave it.
+"""
+
+from evaluation.cells.recipe import Recipe, Statistic
+from evaluation.cells.row_level import RowFit, beyond_cells, row_level
+from evaluation.cells.scan import cells
+from evaluation.cells.sources import ENGINES, files_of
+from evaluation.cells.table import Cells
+
+__all__ = ["ENGINES", "Cells", "Recipe", "RowFit", "Statistic", "beyond_cells", "cells", "files_of", "row_level"]
