@@ -1,9 +1,9 @@
 """The p-value and interval that stand as the headline when few areas were assigned: which methods, and which of them decides.
 
 The number of treated assignment units G₁ picks the methods; each is in METHODS.md with its own reference, and so are the
-simulations that the choice rests on. With two to four treated units two methods decide, and where they fall on both sides of the
-level the larger p-value is the headline: no result is called clear that one of them doubts. From five on randomisation alone
-decides, whose false alarms are nominal on real series; that another method falls on the other side is said.
+simulations that the choice rests on. Where two methods decide, no effect is called clear that one of them doubts: the larger
+p-value is the headline, and the interval holds every effect that either of them leaves. From five to eight treated units
+randomisation alone decides, whose false alarms are nominal on real series; that another method falls on the other side is said.
 """
 
 from __future__ import annotations
@@ -65,10 +65,10 @@ ROUTES = (
     Route(8, ("randomisation",), ("wild",), ("wild", "wild_subcluster", "cr2", "clustered"), "{count} treated {unit}s."),
     Route(
         10**9,
-        ("randomisation",),
+        ("randomisation", "wild_subcluster"),
         ("wild",),
-        ("wild", "wild_subcluster", "cr2", "sign_change", "clustered"),
-        "{count} treated {unit}s.",
+        ("wild", "cr2", "sign_change", "clustered"),
+        "{count} treated {unit}s are enough that how they vary among themselves counts too.",
     ),
 )
 
@@ -102,8 +102,10 @@ class FewClusters:
         assignment: the column of the assignment units.
         level: of the intervals.
         estimate: the effect.
-        p_value, lower, upper: the headline's; an end is None where the set has none.
-        method: the method that is the headline.
+        p_value: the largest of the deciding methods'.
+        lower, upper: the least range that holds the deciding methods' intervals; an end is None where one of them has none.
+        method: the method with that p-value.
+        label: the deciding methods in words.
         rule: in plain words, which rule applied.
         fragile: whether so few were treated that the result must be called fragile.
         disagree: whether another method that holds for so few falls on the other side of the level.
@@ -118,6 +120,7 @@ class FewClusters:
     lower: float | None
     upper: float | None
     method: str
+    label: str
     rule: str
     fragile: bool
     disagree: bool
@@ -200,7 +203,7 @@ def _one(
         notes = "; ".join(dict.fromkeys(row.note for row in decide if row.note))
         reason = f"none of the methods for {treated} treated units by {name} gives a p-value: {notes}"
         return NotEstimable(reason, "Add comparison units, or areas with the reform.", result.estimator, result.aggregate)
-    chosen, words = _decide(usable, level)
+    chosen, lower, upper, words = _decide(usable)
     beside = [answers[key][k] for key in route.beside]
     others = [row for row in (*decide, *beside) if row.method in HOLDS and row.p_value is not None]
     apart = [row.label for row in others if _below(row, level) != _below(chosen, level)]
@@ -208,9 +211,10 @@ def _one(
         words = f"{words} On the other side of {1 - level:.0%}: {', '.join(apart)}."
     rule = f"{route.words.format(count=treated, unit=name)} {words}"
     final = tuple(replace(row, headline=row.method == chosen.method) for row in (*decide, *beside))
-    ends = (float(chosen.p_value or 0.0), chosen.lower, chosen.upper)
+    ends = (float(chosen.p_value or 0.0), lower, upper)
     estimate, fragile = float(result.estimates[k]), treated <= FRAGILE
-    return FewClusters(treated, name, level, estimate, *ends, chosen.method, rule, fragile, bool(apart), final)
+    label = chosen.label if len(usable) == 1 else f"the more careful of {_together(usable)}"
+    return FewClusters(treated, name, level, estimate, *ends, chosen.method, label, rule, fragile, bool(apart), final)
 
 
 def _below(row: MethodRow, level: float) -> bool:
@@ -227,13 +231,20 @@ def _overall(result: Result) -> Result:
     return result if keep.all() else result.rows(keep)
 
 
-def _decide(usable: list[MethodRow], level: float) -> tuple[MethodRow, str]:
-    """The first of the deciding methods; where they fall on both sides of the level, the one with the largest p-value."""
-    first = usable[0]
-    if len({_below(row, level) for row in usable}) == 1:
-        return first, f"Shown: {first.label}."
+def _decide(usable: list[MethodRow]) -> tuple[MethodRow, float | None, float | None, str]:
+    """The row with the largest p-value, the hull of all intervals, and which it was: the set that not all of them reject."""
     largest = max(usable, key=lambda row: row.p_value or 0.0)
-    return largest, f"The methods that decide disagree; shown is the larger p-value, from {largest.label}."
+    lowers, uppers = [row.lower for row in usable], [row.upper for row in usable]
+    lower = None if None in lowers else min(end for end in lowers if end is not None)
+    upper = None if None in uppers else max(end for end in uppers if end is not None)
+    if len(usable) == 1:
+        return largest, lower, upper, f"Shown: {largest.label}."
+    said = f"{_together(usable)} decide. Shown: the larger p-value, from {largest.label}, and the range of both intervals."
+    return largest, lower, upper, said
+
+
+def _together(rows: list[MethodRow]) -> str:
+    return " and ".join(row.label for row in rows)
 
 
 @dataclass(frozen=True)

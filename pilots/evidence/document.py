@@ -235,10 +235,9 @@ def _by_few(result: Result, cluster: str, few: FewClusters) -> dict[str, Any]:
         counts = {"clusters": int(inference.clusters[0]), "treated_clusters": int(inference.treated_clusters[0])}
     except PanelError:  # all in one cluster: the inference for few areas does not need it
         error, df, counts = None, None, {"clusters": 1, "treated_clusters": 1}
-    label = next(row.label for row in few.methods if row.headline)
     numbers = {"estimate": few.estimate, "std_error": error, "df": df, "p_value": few.p_value}
     ends = {"lower": few.lower, "upper": few.upper}
-    return {**numbers, **ends, **counts, "method": few.method, "method_label": label, "treated_units": few.treated_units}
+    return {**numbers, **ends, **counts, "method": few.method, "method_label": few.label, "treated_units": few.treated_units}
 
 
 def _design(plan: Plan, asked: Question) -> dict[str, Any]:
