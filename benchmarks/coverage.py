@@ -12,23 +12,17 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator
-from datetime import date
 from multiprocessing import Pool
 
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from evaluation import Panel, Result, estimate
-from evaluation.cells import cells
+from evaluation import Result, estimate
 from evaluation.few_clusters import FewClusters, few_clusters
-from pilots.catalogue import outcome
 from pilots.demonstration import Programme, programme
-from pilots.demonstration.build import demonstration_plans
-from pilots.demonstration.design import places, terms
-from pilots.panels import PARTNERSHIP, starts
-from pilots.places import partnerships
-from pilots.register import all_spells
+from pilots.demonstration.panel import panel_of, truth_of
+from pilots.panels import PARTNERSHIP
 
 QUESTIONS = (
     ("digital_ehcp", "termly_timeliness_20_weeks"),
@@ -39,48 +33,6 @@ QUESTIONS = (
 OPTIONS = {"control": "not_yet_treated"}
 EVENT_TIMES = (0, 1, 2, 3)
 Row = tuple[str, str, float, float, bool]  # question, what, error of the estimate, width of the interval, truth inside
-
-
-def panel_of(made: Programme, reform: str, name: str) -> Panel:
-    """The panel of one outcome of a demonstration plan, without a store."""
-    plan = next(one for one in demonstration_plans() if one.plan == reform)
-    spells = made.spells.assign(
-        start=pd.to_datetime(made.spells["start"]).dt.date,
-        end=pd.Series([date.fromisoformat(day) if day else None for day in made.spells["end"]], dtype=object),
-        stage=made.spells["stage"].astype(int),
-        intensity=made.spells["intensity"].astype(float),
-    )
-    first, stop = starts(all_spells([spells]), plan, "term")
-    rows = made.outcome_rows(outcome(name))
-    order = {term: at for at, term in enumerate(terms())}
-    until = rows["authority"].map(stop).map(order).fillna(len(order))
-    rows = rows[(rows["period"].map(order) < until) & ~rows["authority"].isin(plan.comparison.leave_out)]
-    rows = rows.astype({"authority": str, "period": str})
-    where = places()
-    together = partnerships().set_index("authority")["partnership"]
-    treatment = pd.DataFrame({"authority": where.codes, "region": where.regions})
-    treatment[PARTNERSHIP] = [f"Partnership {together[code]}" if code in together.index else code for code in where.codes]
-    treatment["first_treated"] = [first.get(code) for code in where.codes]
-    return Panel.from_cells(
-        cells(rows, unit="authority", period="period", outcomes=["numerator", "denominator"], cross=False, pivots=0.0),
-        treatment=treatment,
-        outcome={name: ("numerator", "denominator", 100.0)},
-        cluster=("region", PARTNERSHIP),
-        region="region",
-        periods=list(terms()),
-    )
-
-
-def truth_of(made: Programme, reform: str, name: str, result: Result) -> np.ndarray:
-    """The truth of exactly what each row estimates."""
-    unit = {label: at for at, label in enumerate(result.panel.units)}
-    period = {label: at for at, label in enumerate(result.panel.periods)}
-    effects = np.zeros((len(unit), len(period)))
-    mine = made.effects[(made.effects["reform"] == reform) & (made.effects["outcome"] == name)]
-    for code, term, effect in mine[["authority", "period", "effect"]].itertuples(index=False, name=None):
-        if code in unit and term in period:
-            effects[unit[code], period[term]] = effect
-    return np.asarray(result.weights @ effects.ravel())
 
 
 def of_programme(task: tuple[int, int]) -> list[Row]:

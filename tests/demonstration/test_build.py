@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from evaluation import Panel, Result, estimate
+from evaluation import Result, estimate
 from pilots import accounts, register, releases, returns, runs
 from pilots.access import EVALUATOR, LEAD, LOCAL_ADMINISTRATOR, Actor, NotAllowed
 from pilots.demonstration import (
@@ -19,6 +19,7 @@ from pilots.demonstration import (
 from pilots.demonstration.build import RELEASE, build_demonstration, demonstration_plans
 from pilots.demonstration.design import LAST, NORTH_EAST
 from pilots.demonstration.known import SETTING
+from pilots.demonstration.panel import panel_of
 from pilots.errors import UserError
 from pilots.plans import plans
 from pilots.storage import Store
@@ -92,9 +93,7 @@ def test_every_plan_is_registered_and_run_with_its_truth(built: Any) -> None:
     assert found["local_partnership"]["questions"][0]["verdict"]["kind"] == "not_estimable"
 
 
-def test_the_way_through_the_store_loses_nothing(
-    built: Any, made: Programme, panel_of: Callable[[Programme, str, str], Panel]
-) -> None:
+def test_the_way_through_the_store_loses_nothing(built: Any, made: Programme) -> None:
     run = next(one for one in runs.runs(built.store, LOCAL_ADMINISTRATOR) if one.document["plan"]["plan"] == "ap_tiers")
     for question in run.document["questions"]:
         direct = estimate(panel_of(made, "ap_tiers", question["outcome"]), "group_time", control="not_yet_treated")

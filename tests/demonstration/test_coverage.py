@@ -11,6 +11,7 @@ import pytest
 
 from evaluation import Panel, Result, estimate
 from pilots.demonstration import Programme, programme
+from pilots.demonstration.panel import panel_of, truth_of
 
 DRAWS = 200
 # The plan's headline is group_time by region. Its small-sample interval is that of t with 8 degrees of freedom.
@@ -46,12 +47,12 @@ def programmes() -> list[Programme]:
     return [programme(seed) for seed in range(DRAWS)]
 
 
-def intervals(panel: Panel, truth_of: Callable[[Result], np.ndarray]) -> Rows:
+def intervals(panel: Panel, truth_by: Callable[[Result], np.ndarray]) -> Rows:
     """Name, cluster, error of the estimate, standard error, and whether the interval holds the truth."""
     for estimator, options, aggregate in CHOICES:
         result = estimate(panel, estimator, aggregate=aggregate, **options)
         assert isinstance(result, Result)
-        truth = truth_of(result)
+        truth = truth_by(result)
         names = [f"{estimator} overall"]
         if aggregate == "event_time":
             names = ["average" if pd.isna(one) else f"{estimator} event time {one}" for one in result.labels["event_time"]]
@@ -65,8 +66,6 @@ def intervals(panel: Panel, truth_of: Callable[[Result], np.ndarray]) -> Rows:
 @pytest.mark.parametrize(("plan", "outcome"), QUESTIONS)
 def test_intervals_hold_the_truth(
     programmes: list[Programme],
-    panel_of: Callable[[Programme, str, str], Panel],
-    truth_of: Callable[[Programme, str, str, Result], np.ndarray],
     plan: str,
     outcome: str,
 ) -> None:
