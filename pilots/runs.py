@@ -1,22 +1,21 @@
 """Runs: a plan on a release gives evidence, kept with all that is needed to get the same numbers again."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from evaluation import Panel, PanelError
 from pilots import releases
 from pilots.access import Actor, check_actor_can
-from pilots.catalogue import outcome, reform
-from pilots.demonstration.known import is_demonstration, true_effects
+from pilots.answers import KEPT_FOR, Answers, Refusal, answers
+from pilots.catalogue import reform
+from pilots.demonstration.known import is_demonstration
 from pilots.errors import UserError
-from pilots.evidence import evidence, family, joined, panel_for
-from pilots.panels import question
+from pilots.fanout import Workers, workers_set
 from pilots.plans import Plan, load_plan
 from pilots.releases import Release
-from pilots.storage import Store, evaluations
+from pilots.storage import Store, evaluations, pieces
 from pilots.storage.base import canonical_json, now
 from pilots.versions import code_version
 
@@ -68,43 +67,22 @@ class Rerun:
         }
 
 
-def _answers(
-    store: Store, release: Release, plan: Plan, progress: Progress | None
-) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
-    """The evidence on each outcome of a plan, and on all of them as a family."""
-    tell = progress or (lambda share, words: None)
-    spells = releases.register_spells(store, release)
-    truths = true_effects(store)
-    with store.read() as connection:
-        registered = evaluations.plan_with_digest(connection, plan.digest) is not None
-    headline = next(one for one in plan.estimators if one.name == plan.headline.estimator)
-    placebos = _placebos(store, release, plan, spells)
-    made, panels = [], {}
-    for number, name in enumerate(plan.outcomes):
-        about, start, each = outcome(name), number / len(plan.outcomes), 1 / len(plan.outcomes)
-        tell(start, f"{about.label}: reading the release")
-        truth = None if truths is None else truths[(truths["reform"] == plan.reform) & (truths["outcome"] == name)]
-        try:
-            asked = question(store, release, plan, about, spells)
-            panels[name] = panel_for(asked, headline)
-            answer = evidence(
-                plan, about, asked, truth, registered, placebos, lambda share, words, s=start, e=each: tell(s + share * e, words)
-            )
-        except PanelError as error:
-            raise UserError(f"{about.label}: {error}") from error
-        made.append(answer)
-    return made, family(plan, panels)
+@dataclass(frozen=True)
+class Evaluated:
+    """What came of evaluating several plans.
 
+    Attributes:
+        runs: those stored now, in the order of the plans; a run that was there already stands in its place.
+        refused: plans that the release cannot answer, with the reason.
+    """
 
-def _placebos(store: Store, release: Release, plan: Plan, spells: Any) -> Panel | None:
-    """The panel of the outcomes that the reform cannot move; None where the plan names none."""
-    if not plan.placebo_outcomes:
-        return None
-    return joined({name: question(store, release, plan, outcome(name), spells).panel for name in plan.placebo_outcomes})
+    runs: tuple[Run, ...]
+    refused: tuple[Refusal, ...] = ()
 
-
-def _digest(questions: list[dict[str, Any]], together: dict[str, Any] | None) -> str:
-    return hashlib.sha256(canonical_json([questions, together]).encode()).hexdigest()
+    def to_dict(self) -> dict[str, Any]:
+        """The documents and the refusals as plain JSON."""
+        refused = [{"plan": one.plan.plan, "version": one.plan.version, "error": one.reason} for one in self.refused]
+        return {"runs": [run.document for run in self.runs], "refused": refused}
 
 
 def evaluate(store: Store, actor: Actor, plan: Plan, release: Release | None = None, progress: Progress | None = None) -> Run:
@@ -121,50 +99,109 @@ def evaluate(store: Store, actor: Actor, plan: Plan, release: Release | None = N
         NotAllowed: the actor may not.
         UserError: there is no release, or the release has no figures for the plan.
     """
+    made = evaluate_plans(store, actor, [plan], release, progress)
+    if made.refused:
+        raise UserError(made.refused[0].reason)
+    return made.runs[0]
+
+
+def evaluate_plans(
+    store: Store,
+    actor: Actor,
+    plans: Sequence[Plan],
+    release: Release | None = None,
+    progress: Progress | None = None,
+    workers: Workers | None = None,
+    only_new: bool = False,
+) -> Evaluated:
+    """Run plans on a release, all their outcomes side by side, and keep each run as soon as its outcomes are finished.
+
+    It can be interrupted at any moment, and goes on when it is called again: finished outcomes are kept, and taken up as long as
+    data, plan, code and libraries are the same. A run is stored whole or not at all.
+
+    Args:
+        store: where the release lies and the runs are kept.
+        actor: an evaluator, a researcher or an administrator.
+        plans: what is asked.
+        release: which data; the newest release where none is named.
+        progress: told the share done and what is being done.
+        workers: who does the work; without it, as PILOTS_WORKERS and PILOTS_BACKEND say. Numbers do not depend on it.
+        only_new: leave a plan alone that has a run on this release by this code.
+
+    Raises:
+        NotAllowed: the actor may not.
+        UserError: there is no release, or a setting cannot be read.
+    """
     check_actor_can(actor, "evaluate")
     chosen = release or releases.release(store, actor)
-    questions, together = _answers(store, chosen, plan, progress)
-    with store.read() as connection:
-        registered = evaluations.plan_with_digest(connection, plan.digest)
+    order = {plan.digest: number for number, plan in enumerate(plans)}
+    made = _there(store, chosen, order) if only_new else {}
     moment = now()
+    asked = [(plan, _registered(store, plan, moment) is not None) for plan in plans if plan.digest not in made]
+    refused = []
+    for one in answers(store, actor, chosen, asked, workers or workers_set(), progress or _silent):
+        if isinstance(one, Refusal):
+            refused.append(one)
+        else:
+            made[one.plan.digest] = _stored_as_run(store, actor, chosen, one)
+    return Evaluated(tuple(made[digest] for digest in order if digest in made), tuple(refused))
+
+
+def _silent(share: float, words: str) -> None:
+    """Nobody watches."""
+
+
+def _there(store: Store, release: Release, digests: Collection[str]) -> dict[str, Run]:
+    """The newest run of each plan on this release by this code, by the plan's digest."""
+    found: dict[str, Run] = {}
+    with store.read() as connection:
+        for row in evaluations.stored_runs(connection):
+            same = row["release_digest"] == release.digest and row["code_version"] == code_version()
+            if same and row["plan_digest"] in digests:
+                found.setdefault(row["plan_digest"], Run(row["run_id"], row["document"]))
+    return found
+
+
+def _registered(store: Store, plan: Plan, moment: datetime) -> datetime | None:
+    """When a plan was registered, if that was before a moment."""
+    with store.read() as connection:
+        row = evaluations.plan_with_digest(connection, plan.digest)
+    return row["registered_at"] if row is not None and row["registered_at"] <= moment else None
+
+
+def _stored_as_run(store: Store, actor: Actor, release: Release, found: Answers) -> Run:
+    """Make the document of a finished plan and keep it, in one transaction with letting go of its pieces."""
+    moment, plan = now(), found.plan
     facts = {
         "plan": {"plan": plan.plan, "version": plan.version},
         "plan_digest": plan.digest,
-        "release": {"id": chosen.id, "name": chosen.name},
-        "release_digest": chosen.digest,
+        "release": {"id": release.id, "name": release.name},
+        "release_digest": release.digest,
         "code_version": code_version(),
-        "results_digest": _digest(questions, together),
+        "results_digest": found.digest,
     }
     run_id = "RUN-" + hashlib.sha256(canonical_json([facts, moment.isoformat()]).encode()).hexdigest()[:10]
+    registered = _registered(store, plan, moment)
     document = {
         "run_id": run_id,
-        "made_at": moment.isoformat(timespec="seconds"),
+        "made_at": _moment(moment),
         "made_by": actor.name,
         "title": plan.title,
         "question": plan.question,
         "reform": plan.reform,
         "reform_label": reform(plan.reform).label,
-        "registered_at": None if registered is None else _moment(registered["registered_at"]),
+        "registered_at": None if registered is None else _moment(registered),
         "synthetic": is_demonstration(store),
         **facts,
-        "data_digests": {one["outcome"]: one["data_digest"] for one in questions},
-        "questions": questions,
-        "family": together,
+        "data_digests": {one["outcome"]: one["data_digest"] for one in found.questions},
+        "questions": found.questions,
+        "family": found.together,
     }
-    _keep(store, actor, plan, chosen, document, moment)
-    return Run(run_id, document)
-
-
-def _moment(value: datetime) -> str:
-    return value.isoformat(timespec="seconds")
-
-
-def _keep(store: Store, actor: Actor, plan: Plan, release: Release, document: dict[str, Any], moment: datetime) -> None:
     detail = {name: document[name] for name in ("plan_digest", "release_digest", "code_version", "results_digest")}
-    with store.write(actor, "evaluate", document["run_id"], detail) as connection:
+    with store.write(actor, "evaluate", run_id, detail) as connection:
         evaluations.add_run(
             connection,
-            run_id=document["run_id"],
+            run_id=run_id,
             plan=plan.plan,
             plan_text=plan.text,
             release_id=release.id,
@@ -173,6 +210,12 @@ def _keep(store: Store, actor: Actor, plan: Plan, release: Release, document: di
             document=document,
             **detail,
         )
+        pieces.forget_pieces(connection, found.keys, moment - KEPT_FOR)
+    return Run(run_id, document)
+
+
+def _moment(value: datetime) -> str:
+    return value.isoformat(timespec="seconds")
 
 
 def runs(store: Store, actor: Actor) -> list[Run]:
@@ -224,12 +267,14 @@ def rerun(store: Store, actor: Actor, run_id: str, progress: Progress | None = N
     release = releases.release(store, actor, row["release_id"])
     releases.verify(store, release)
     causes = _causes(old, plan, release)
-    questions, together = _answers(store, release, plan, progress)
-    digest = _digest(questions, together)
-    same = digest == old["results_digest"]
-    before, after = ({"questions": old["questions"], "family": old.get("family")}, {"questions": questions, "family": together})
-    found = () if same else tuple(differences(before, after))
-    return Rerun(run_id, same, (*causes, *found), digest)
+    registered = _registered(store, plan, row["made_at"]) is not None
+    (again,) = answers(store, actor, release, [(plan, registered)], workers_set(), progress or _silent, reuse=False)
+    if isinstance(again, Refusal):
+        raise UserError(again.reason)
+    same = again.digest == old["results_digest"]
+    before = {"questions": old["questions"], "family": old.get("family")}
+    found = () if same else tuple(differences(before, {"questions": again.questions, "family": again.together}))
+    return Rerun(run_id, same, (*causes, *found), again.digest)
 
 
 def _causes(old: Mapping[str, Any], plan: Plan, release: Release) -> list[str]:

@@ -24,6 +24,8 @@ from pilots.places import current_authorities
 from pilots.storage import Store
 
 ROOT = Path(__file__).resolve().parents[1]
+# Tests run side by side already: what they estimate stays in their process, unless they say otherwise.
+os.environ["PILOTS_WORKERS"] = "1"
 
 
 @pytest.fixture(autouse=True)

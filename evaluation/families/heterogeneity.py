@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from scipy import optimize, stats
@@ -133,9 +134,14 @@ def predict(turned: Turned, level: float) -> tuple[float, float]:
     return _mixture_quantile(found.mean, error, share, tail), _mixture_quantile(found.mean, error, share, 1 - tail)
 
 
+@cache
+def _nodes() -> tuple[np.ndarray, np.ndarray]:
+    return np.polynomial.legendre.leggauss(NODES)
+
+
 def _over_tau(turned: Turned) -> tuple[np.ndarray, np.ndarray]:
     """τ² at nodes from 0 to infinity, and the share of each: restricted likelihood, flat in τ."""
-    nodes, weights = np.polynomial.legendre.leggauss(NODES)
+    nodes, weights = _nodes()
     u = (nodes + 1) / 2
     estimates = turned.basis @ turned.y
     scale = float(np.sqrt(turned.size.mean()) + estimates.std())

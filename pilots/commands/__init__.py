@@ -33,7 +33,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "releases": ("evaluations", "List the releases."),
         "plans": ("evaluations", "List the plans: registered, and shipped."),
         "plan-register": ("evaluations", "Register a plan before looking at results."),
-        "evaluate": ("evaluations", "Estimate what a plan asks, on a release."),
+        "evaluate": ("evaluations", "Estimate what plans ask, on a release."),
         "runs": ("evaluations", "List the runs."),
         "show": ("evaluations", "Show a run's results."),
         "rerun": ("evaluations", "Run again from plan and release, and compare."),

@@ -15,6 +15,7 @@ from pilots import views
 from pilots.commands import USER_FAULT
 from pilots.commands.shared import Session, file_argument, task_command
 from pilots.commands.text import table, wrapped
+from pilots.errors import UserError
 from pilots.plans import Plan, PlanError
 from pilots.releases import Release
 from pilots.tables import heading, moment, short
@@ -64,18 +65,33 @@ def plan_register(session: Session, file: Path) -> None:
 
 
 @task_command("evaluate")
-@click.argument("plan")
+@click.argument("plans", nargs=-1, metavar="PLAN...")
+@click.option("--all", "every", is_flag=True, help="Every registered plan that has no run on the release by this code.")
 @click.option("--release", "release_name", metavar="NAME", help="Release to estimate on, by name or reference; else the newest.")
-def evaluate(session: Session, plan: str, release_name: str | None) -> None:
-    """Estimate what PLAN asks: the path of a YAML file, or the name of a plan that is registered or ships.
+def evaluate(session: Session, plans: tuple[str, ...], every: bool, release_name: str | None) -> None:
+    """Estimate what each PLAN asks: the path of a YAML file, or the name of a plan that is registered or ships.
 
-    Where there is no release yet, one is made first.
+    Where there is no release yet, one is made first. Outcomes are worked on side by side, by as many processes as PILOTS_WORKERS
+    says. It can be stopped at any moment: the same command goes on from there.
     """
-    chosen = plan_named(session, plan)
+    if bool(plans) == every:
+        raise click.UsageError("Name plans, or ask for all registered ones with --all.")
+    chosen = newest_registered(session) if every else [plan_named(session, name) for name in plans]
     frozen = release_for(session, release_name)
-    with session.progress("Estimating") as tell:
-        run = running.evaluate(session.store, session.actor, chosen, release=frozen, progress=tell)
-    session.tell(run.to_dict(), run_text(run.document))
+    try:
+        with session.progress("Estimating") as tell:
+            made = running.evaluate_plans(session.store, session.actor, chosen, frozen, tell, only_new=every)
+    except KeyboardInterrupt:
+        session.remark("What is finished is kept: the same command goes on from there.")
+        raise
+    if made.refused and len(chosen) == 1:
+        raise UserError(made.refused[0].reason)
+    text = "\n\n\n".join(run_text(run.document) for run in made.runs)
+    session.tell(made.to_dict() if every or len(chosen) > 1 else made.runs[0].to_dict(), text)
+    for one in made.refused:
+        session.remark(f"Plan {one.plan.plan} was not evaluated. {one.reason}")
+    if made.refused:
+        raise click.exceptions.Exit(USER_FAULT)
 
 
 @task_command("runs")
@@ -131,6 +147,18 @@ def plan_named(session: Session, name: str) -> Plan:
         return plan_from(Path(name))
     registered = [plan for plan in planning.plans(session.store, session.actor) if plan.plan == name]
     return registered[-1] if registered else planning.named_plan(name)
+
+
+def newest_registered(session: Session) -> list[Plan]:
+    """The newest version of every registered plan.
+
+    Raises:
+        PlanError: none is registered.
+    """
+    newest = {plan.plan: plan for plan in planning.plans(session.store, session.actor)}
+    if not newest:
+        raise PlanError("No plan is registered in this store. Register one (pilots plan-register FILE), or name a plan.")
+    return list(newest.values())
 
 
 def release_for(session: Session, name: str | None) -> Release:

@@ -74,7 +74,7 @@ class Session:
     def progress(self, words: str) -> Iterator[Tell]:
         """A bar on the error stream for work that takes over a second, where somebody watches."""
         watched = sys.stderr.isatty() and not self.as_json
-        layout = "{desc}: {percentage:3.0f}% |{bar}| {elapsed}"
+        layout = "{desc}: {percentage:3.0f}% |{bar}| {elapsed}, about {remaining} left"
         with tqdm(
             total=1.0, desc=words, delay=NO_PROGRESS_FOR, disable=not watched, leave=False, file=sys.stderr, bar_format=layout
         ) as bar:

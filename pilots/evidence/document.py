@@ -17,7 +17,6 @@ from evaluation import (
     PanelError,
     Result,
     estimate,
-    leave_one_out,
     pretrend_test,
     smallest_detectable_effect,
 )
@@ -95,7 +94,6 @@ def evidence(
         "pretrends": pretrends,
         "pretrend": pretrend,
         "smallest_detectable_effect": _detectable(overall, cluster, few, power),
-        "leave_one_region_out": _leave_out(plan, choice, asked, overall, cluster),
         "bounds": limits,
         "placebo": belief.placebo_picture(few),
         "power": named(power, about),
@@ -299,16 +297,6 @@ def _detectable(
         return {"value": power["detectable"], "method": "simulation", **{name: power[name] for name in kept}}
     found = smallest_detectable_effect(result, cluster)
     return {"value": None, "reason": found.reason} if isinstance(found, NotEstimable) else found.to_dict()
-
-
-def _leave_out(
-    plan: Plan, choice: EstimatorChoice, asked: Question, overall: Result | NotEstimable, cluster: str
-) -> list[dict[str, Any]]:
-    if isinstance(overall, NotEstimable):
-        return []
-    found = leave_one_out(panel_for(asked, choice), choice.name, by="region", cluster=cluster, level=plan.level, **choice.options)
-    numbers = ("estimate", "std_error", "lower", "upper", "p_value")
-    return [{**row, **{name: _number(row[name]) for name in numbers if name in row}} for row in found]
 
 
 def _truth(truth: pd.DataFrame | None, results: Mapping[str, Result | NotEstimable]) -> dict[str, Any] | None:

@@ -7,6 +7,7 @@ from pilots.catalogue import Outcome
 from pilots.places import names, region_names
 
 CODE = re.compile(r"\bE\d{8}\b")
+PARTNERSHIP = re.compile(r"(?:partnership )?Partnership (E\d{8})")
 
 
 def named(value: Any, about: Outcome) -> Any:
@@ -17,9 +18,9 @@ def named(value: Any, about: Outcome) -> Any:
         return [named(one, about) for one in value]
     if not isinstance(value, str):
         return value
+    if not CODE.search(value):
+        return value.replace(about.id, about.label)
     regions, places = region_names(), names()
-    text = re.sub(
-        r"(?:partnership )?Partnership (E\d{8})", lambda found: f"the {regions.get(found[1], found[1])} partnership", value
-    )
+    text = PARTNERSHIP.sub(lambda found: f"the {regions.get(found[1], found[1])} partnership", value)
     text = CODE.sub(lambda found: regions.get(found[0]) or places.get(found[0], found[0]), text)
     return text.replace(about.id, about.label)

@@ -35,9 +35,14 @@ class Resolution:
     message: str = ""
 
 
-def _read(name: str) -> pd.DataFrame:
+@cache
+def _table(name: str) -> pd.DataFrame:
     with resources.files(__package__).joinpath(name).open(encoding="utf-8") as handle:
         return pd.read_csv(handle, dtype=str, keep_default_na=False)
+
+
+def _read(name: str) -> pd.DataFrame:
+    return _table(name).copy()
 
 
 @cache
@@ -91,12 +96,22 @@ def neighbours() -> pd.DataFrame:
 
 def names() -> dict[str, str]:
     """Name by code, ended codes included."""
+    return dict(_names())
+
+
+@cache
+def _names() -> dict[str, str]:
     table = _authorities()
     return dict(zip(table["authority"], table["name"], strict=True))
 
 
 def region_names() -> dict[str, str]:
     """Name by code of the nine regions, in official order."""
+    return dict(_region_names())
+
+
+@cache
+def _region_names() -> dict[str, str]:
     table = regions()
     return dict(zip(table["region"], table["name"], strict=True))
 

@@ -42,6 +42,12 @@ def headline_cluster(question: Question) -> str | None:
     return None if cluster is None else str(cluster)
 
 
+def left_out_rows(question: Question) -> list[dict[str, Any]]:
+    """The effect with each region left out: the rows of that check; older runs kept a list of their own."""
+    found = (one["rows"] for one in question.get("checks") or [] if one["check"] == "leave_one_region_out")
+    return list(next(found, None) or question.get("leave_one_region_out") or [])
+
+
 def headline_estimator(question: Question) -> str:
     """The estimator that the plan names as its headline."""
     return str(question["headline"].get("estimator") or question["results"][0]["estimator"])

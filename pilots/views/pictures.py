@@ -14,6 +14,7 @@ from pilots.views.common import (
     Question,
     headline_cluster,
     headline_estimator,
+    left_out_rows,
     mark_of,
     rows_of,
     together,
@@ -66,9 +67,9 @@ def own_regions(question: Question) -> Picture | None:
 
 def leave_out_picture(question: Question) -> Picture | None:
     """The overall effect with each region left out in turn."""
-    rows = {row["left_out"]: row for row in question.get("leave_one_region_out") or []}
-    order = [(code, name) for code, name in region_names().items() if code in rows]
-    marks = [mark_of(rows[code], name, at) for at, (code, name) in enumerate(order)]
+    rows = {region_names().get(row["left_out"], row["left_out"]): row for row in left_out_rows(question)}
+    order = [name for name in region_names().values() if name in rows]
+    marks = [mark_of(rows[name], name, at) for at, name in enumerate(order)]
     if not any(mark.estimate is not None for mark in marks):
         return None
     return forest(

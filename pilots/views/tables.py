@@ -23,7 +23,16 @@ from pilots.views.belief import (
     rating_table,
     returns_table,
 )
-from pilots.views.common import CLUSTER_WORDS, Question, equal_to, estimator_words, mark_of, probability, sentence
+from pilots.views.common import (
+    CLUSTER_WORDS,
+    Question,
+    equal_to,
+    estimator_words,
+    left_out_rows,
+    mark_of,
+    probability,
+    sentence,
+)
 from pilots.views.parts import guardrails_table, leads_picture, regional_picture, specification_picture
 from pilots.views.pictures import event_study_picture, leave_out_picture
 from pilots.wording import plain
@@ -116,7 +125,7 @@ def belief_table(question: Question) -> pandas.DataFrame:
     else:
         text = f"With {smallest['power']:.0%} power this design finds effects of this size or larger."
         rows.append((asked, f"{plain(smallest['value'])} {question['unit_label']}", text))
-    left = [row["estimate"] for row in question.get("leave_one_region_out") or [] if row.get("estimate") is not None]
+    left = [row["estimate"] for row in left_out_rows(question) if row.get("estimate") is not None]
     if left:
         text = "The effect with each region left out in turn. A wide range means that one region carries the result."
         rows.append(("Does one region carry the result?", f"{number(min(left))} to {number(max(left))}", text))

@@ -1,0 +1,216 @@
+"""The evidence on the outcomes of plans as independent pieces of work, each kept when it is finished until its run is stored."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from evaluation import Panel, PanelError
+from pilots import releases
+from pilots.access import Actor
+from pilots.catalogue import Outcome, outcome
+from pilots.demonstration.known import true_effects
+from pilots.errors import UserError
+from pilots.evidence import evidence, family, joined, panel_for
+from pilots.fanout import Workers, fan_out
+from pilots.panels import Question, question
+from pilots.plans import Plan
+from pilots.releases import Release
+from pilots.storage import Store, pieces
+from pilots.storage.base import canonical_json, now, stored_json
+from pilots.versions import code_version, library_versions
+
+Document = dict[str, Any]
+Tell = Callable[[float, str], None]
+KEPT_FOR = timedelta(days=30)  # a piece that nobody came back for is removed after that
+PREPARED = 0.05  # share of the time that reading the release takes, before anything is estimated
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """One outcome of a plan with all that its evidence is made from. It can go to another process.
+
+    Attributes:
+        plan: what is asked.
+        about: the outcome.
+        asked: its panel.
+        truth: the known true effects on it, on synthetic data only.
+        registered: whether the plan was registered before the run.
+        placebos: panel of the outcomes that the reform cannot move, where the plan names some.
+        beside: digests of what is not in the digest of `asked`.
+    """
+
+    plan: Plan
+    about: Outcome
+    asked: Question
+    truth: pd.DataFrame | None
+    registered: bool
+    placebos: Panel | None
+    beside: tuple[str, ...]
+
+    @cached_property
+    def key(self) -> str:
+        """SHA-256 of all that the answer depends on: data, plan, code and the libraries that it calls."""
+        asked, versions = self.asked, [code_version(), library_versions()]
+        data = [asked.digest, asked.gaps, asked.stopped, asked.notices, self.registered, self.beside]
+        return hashlib.sha256(canonical_json([self.plan.digest, self.about.id, data, versions]).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a plan found on a release.
+
+    Attributes:
+        plan: the plan.
+        questions: the evidence on each of its outcomes, in the plan's order.
+        together: on all of them as a family; None for a plan with one outcome.
+        keys: under which the pieces are kept, to be let go of with the run.
+    """
+
+    plan: Plan
+    questions: list[Document]
+    together: Document | None
+    keys: tuple[str, ...]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of every result."""
+        return hashlib.sha256(canonical_json([self.questions, self.together]).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A plan that the release cannot answer, and why."""
+
+    plan: Plan
+    reason: str
+
+
+def answer(piece: Piece, tell: Tell) -> Document | str:
+    """The evidence on one outcome, or why there is none."""
+    try:
+        return evidence(piece.plan, piece.about, piece.asked, piece.truth, piece.registered, piece.placebos, tell)
+    except PanelError as error:
+        return f"{piece.about.label}: {error}"
+
+
+def answers(
+    store: Store,
+    actor: Actor,
+    release: Release,
+    plans: Sequence[tuple[Plan, bool]],
+    workers: Workers,
+    tell: Tell,
+    reuse: bool = True,
+) -> Iterator[Answers | Refusal]:
+    """The answers to plans on a release, each when it is there: all outcomes of all plans are worked on side by side.
+
+    Args:
+        store: read, and written to here only: by the process that called, piece by piece.
+        actor: who asks, for the audit log; the task has checked that they may.
+        release: which data.
+        plans: each with whether it was registered before.
+        workers: who does the work. The numbers are the same whoever does it.
+        tell: told the share done and what is being done.
+        reuse: whether finished pieces are kept, and those of an interrupted call taken up.
+    """
+    waiting, refused = _prepared(store, release, plans, lambda share, words: tell(PREPARED * share, words))
+    yield from refused
+    every = [piece for mine in waiting for piece in mine]
+    found = _kept(store, [piece.key for piece in every]) if reuse else {}
+    yield from _finished(waiting, found)
+    wanted = [piece for piece in every if piece.key not in found]
+    start = len(every) - len(wanted)
+
+    def words(done: int) -> str:
+        return f"{start + done} of {len(every)} outcomes"
+
+    def rest(share: float, what: str) -> None:
+        tell(PREPARED + (1 - PREPARED) * share, what)
+
+    for at, document in fan_out(answer, wanted, workers, rest, words):
+        piece = wanted[at]
+        found[piece.key] = document
+        if reuse and not isinstance(document, str):
+            _keep(store, actor, piece, document)
+        yield from _finished(waiting, found)
+    tell(1.0, words(len(wanted)))
+
+
+def _prepared(
+    store: Store, release: Release, plans: Sequence[tuple[Plan, bool]], tell: Tell
+) -> tuple[list[list[Piece]], list[Refusal]]:
+    """The pieces of each plan, and the plans for which the release has no figures."""
+    spells, truths = releases.register_spells(store, release), true_effects(store)
+    made: list[list[Piece]] = []
+    refused = []
+    for number, (plan, registered) in enumerate(plans):
+        tell(number / len(plans), f"{plan.title}: reading the release")
+        try:
+            made.append(list(_pieces(store, release, plan, spells, truths, registered)))
+        except UserError as error:
+            refused.append(Refusal(plan, str(error)))
+    return made, refused
+
+
+def _pieces(
+    store: Store, release: Release, plan: Plan, spells: pd.DataFrame, truths: pd.DataFrame | None, registered: bool
+) -> Iterator[Piece]:
+    beyond = {name: _asked(store, release, plan, outcome(name), spells) for name in plan.placebo_outcomes}
+    placebos = joined({name: one.panel for name, one in beyond.items()}) if beyond else None
+    for name in plan.outcomes:
+        about, truth = outcome(name), None
+        if truths is not None:
+            truth = truths[(truths["reform"] == plan.reform) & (truths["outcome"] == name)]
+        asked = _asked(store, release, plan, about, spells)
+        beside = (*(one.digest for one in beyond.values()), "" if truth is None else _digest_of(truth))
+        yield Piece(plan, about, asked, truth, registered, placebos, beside)
+
+
+def _asked(store: Store, release: Release, plan: Plan, about: Outcome, spells: pd.DataFrame) -> Question:
+    try:
+        return question(store, release, plan, about, spells)
+    except PanelError as error:
+        raise UserError(f"{about.label}: {error}") from error
+
+
+def _digest_of(frame: pd.DataFrame) -> str:
+    return hashlib.sha256(canonical_json(frame.astype(object).values.tolist()).encode()).hexdigest()
+
+
+def _finished(waiting: list[list[Piece]], found: Mapping[str, Document | str]) -> Iterator[Answers | Refusal]:
+    """The plans of which every outcome is answered; they are taken off the list."""
+    for mine in [one for one in waiting if all(piece.key in found for piece in one)]:
+        waiting[:] = [one for one in waiting if one is not mine]
+        plan = mine[0].plan
+        documents = [found[piece.key] for piece in mine]
+        refusal = next((one for one in documents if isinstance(one, str)), None)
+        if refusal is not None:
+            yield Refusal(plan, refusal)
+            continue
+        choice = next(one for one in plan.estimators if one.name == plan.headline.estimator)
+        together = family(plan, {piece.about.id: panel_for(piece.asked, choice) for piece in mine})
+        yield Answers(plan, [one for one in documents if isinstance(one, dict)], together, tuple(piece.key for piece in mine))
+
+
+def _kept(store: Store, keys: Iterable[str]) -> dict[str, Document | str]:
+    """The documents kept under these keys, but for any that is not as it was written."""
+    with store.read() as connection:
+        rows = pieces.kept_pieces(connection, list(keys))
+    return {key: json.loads(text) for key, (sha256, text) in rows.items() if _sha256(text) == sha256}
+
+
+def _keep(store: Store, actor: Actor, piece: Piece, document: Document) -> None:
+    text = stored_json(document)
+    subject = f"{piece.plan.plan} {piece.plan.version}, {piece.about.id}"
+    with store.write(actor, "evaluate", subject, {"piece": piece.key}) as connection:
+        pieces.keep_piece(connection, key=piece.key, sha256=_sha256(text), document=text, at=now())
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

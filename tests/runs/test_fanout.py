@@ -1,0 +1,214 @@
+"""Who does the work changes no number, and an evaluation that was killed goes on from what it had finished."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from sqlalchemy import text
+
+from pilots import answers as answering
+from pilots import runs
+from pilots.access import LOCAL_ADMINISTRATOR
+from pilots.errors import UserError
+from pilots.fanout import HERE, Workers, fan_out, workers_set
+from pilots.plans import Plan, load_plan, named_plan, register_plan
+from pilots.releases import Release
+from pilots.storage import Store
+
+ROOT = Path(__file__).resolve().parents[2]
+TWO = ["timeliness_20_weeks", "timeliness_20_weeks_excluding_exceptions"]
+
+
+def small_plan(**keys: Any) -> Plan:
+    """Two outcomes and one estimator: all that a test of the way needs."""
+    given = {"estimators": [{"name": "group_time"}], "inference": {"draws": 199, "seed": 5}, "clusters": ["partnership"], **keys}
+    return load_plan(yaml.safe_dump({**yaml.safe_load(named_plan("ehcp_timeliness").text), **given}))
+
+
+@pytest.fixture
+def plan_file(tmp_path: Path) -> Path:
+    path = tmp_path / "small.yaml"
+    path.write_text(small_plan().text, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def ready(own_store: Store, known: Any, released: Callable[..., Release]) -> Store:
+    """A store with a release that the small plan asks."""
+    released(known)
+    return own_store
+
+
+def speak(store: Store, *typed: str, workers: str = "1", backend: str = "", path: Path | None = None) -> dict[str, Any]:
+    """What `pilots …` prints as JSON, in a process of its own."""
+    done = subprocess.run(**call(store, *typed, "--json", workers=workers, backend=backend, path=path), capture_output=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+def call(store: Store, *typed: str, workers: str, backend: str = "", path: Path | None = None) -> dict[str, Any]:
+    places = os.pathsep.join(str(one) for one in (ROOT, path) if one)
+    settings = {"PILOTS_WORKERS": workers, "PILOTS_BACKEND": backend, "PILOTS_DATABASE_URL": str(store.engine.url)}
+    return {
+        "args": [sys.executable, "-m", "pilots", *typed],
+        "cwd": ROOT,
+        "env": {**os.environ, **settings, "PYTHONPATH": places},
+    }
+
+
+def kept(store: Store) -> dict[str, str]:
+    with store.engine.connect() as connection:
+        return {row.key: row.document for row in connection.execute(text("SELECT key, document FROM pieces"))}
+
+
+def worked_on(store: Store) -> list[str]:
+    """The outcomes that were estimated, one entry each time: from the audit log."""
+    with store.engine.connect() as connection:
+        rows = connection.execute(text("SELECT subject, detail FROM audit_events WHERE action = 'evaluate' ORDER BY id"))
+        return [row.subject.rpartition(" ")[2] for row in rows if "piece" in row.detail]
+
+
+def killed(store: Store, plan_file: Path, how: Callable[[subprocess.Popen[bytes]], None], workers: str = "1") -> int:
+    """Evaluate until the first outcome is kept, then end it; the exit code."""
+    run = subprocess.Popen(**call(store, "evaluate", str(plan_file), workers=workers), start_new_session=True)
+    deadline = time.monotonic() + 300
+    while not kept(store) and run.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    how(run)
+    return run.wait()
+
+
+def test_one_worker_and_two_give_the_same_document(ready: Store, plan_file: Path) -> None:
+    one, two = (speak(ready, "evaluate", str(plan_file), workers=count) for count in ("1", "2"))
+    assert one["results_digest"] == two["results_digest"]
+    assert [question["outcome"] for question in two["questions"]] == TWO
+    assert worked_on(ready) and kept(ready) == {}, "the pieces are let go of with the run"
+
+
+@pytest.mark.slow
+def test_the_demonstration_gives_the_same_digests_with_1_2_and_4_workers(demonstration_url: str) -> None:
+    store = Store.open(demonstration_url)
+    found = {count: speak(store, "evaluate", "digital_ehcp", workers=count)["results_digest"] for count in ("1", "2", "4")}
+    assert len(set(found.values())) == 1, found
+
+
+def test_a_killed_evaluation_goes_on_and_ends_with_the_same_digest(ready: Store, plan_file: Path) -> None:
+    assert killed(ready, plan_file, lambda run: run.kill()) == -signal.SIGKILL
+    assert runs.runs(ready, LOCAL_ADMINISTRATOR) == [], "nothing half is stored as a run"
+    assert list(kept(ready)) and worked_on(ready) == TWO[:1]
+    again = speak(ready, "evaluate", str(plan_file))
+    assert worked_on(ready) == TWO, "what was finished is not estimated again"
+    undisturbed = speak(ready, "evaluate", str(plan_file))
+    assert again["results_digest"] == undisturbed["results_digest"] and worked_on(ready) == TWO + TWO
+    assert again["questions"] == undisturbed["questions"]
+
+
+def test_ctrl_c_says_that_the_same_command_goes_on(ready: Store, plan_file: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    code = killed(ready, plan_file, lambda run: os.killpg(run.pid, signal.SIGINT))
+    said = capfd.readouterr().err
+    assert code == 1 and "What is finished is kept" in said and "Traceback" not in said
+    assert runs.runs(ready, LOCAL_ADMINISTRATOR) == [] and kept(ready)
+
+
+@pytest.mark.parametrize("what", ["text", "code", "libraries", "plan"])
+def test_a_piece_of_another_kind_or_a_damaged_one_is_not_taken_up(
+    ready: Store, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    plan = small_plan()
+
+    def stop(share: float, words: str) -> None:
+        if kept(ready):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        runs.evaluate_plans(ready, LOCAL_ADMINISTRATOR, [plan], progress=stop, workers=HERE)
+    assert worked_on(ready) == TWO[:1]
+    if what == "text":
+        with ready.engine.begin() as connection:
+            connection.execute(text("UPDATE pieces SET document = replace(document, '0', '1')"))
+    elif what == "plan":
+        plan = small_plan(level=0.9)
+    else:
+        name = {"code": "code_version", "libraries": "library_versions"}[what]
+        monkeypatch.setattr(answering, name, lambda: "another")
+    runs.evaluate_plans(ready, LOCAL_ADMINISTRATOR, [plan], workers=HERE)
+    assert worked_on(ready) == [TWO[0], *TWO]
+
+
+def test_all_registered_plans_run_once_and_what_the_release_lacks_is_said(ready: Store, plan_file: Path) -> None:
+    refused = subprocess.run(**call(ready, "evaluate", "--all", workers="1"), capture_output=True, text=True)
+    assert refused.returncode == 1 and "No plan is registered" in refused.stderr
+    register_plan(ready, LOCAL_ADMINISTRATOR, small_plan())
+    register_plan(ready, LOCAL_ADMINISTRATOR, named_plan("new_plans_mainstream"))
+    first = subprocess.run(**call(ready, "evaluate", "--all", "--json", workers="1"), capture_output=True, text=True)
+    assert first.returncode == 1
+    found = json.loads(first.stdout)
+    assert [one["plan"]["plan"] for one in found["runs"]] == ["ehcp_timeliness"]
+    (missing,) = found["refused"]
+    assert missing["plan"] == "new_plans_mainstream" and "Import a release that does" in missing["error"]
+    second = json.loads(
+        subprocess.run(**call(ready, "evaluate", "--all", "--json", workers="1"), capture_output=True, text=True).stdout
+    )
+    assert second["runs"] == found["runs"], "a plan that has its run is left alone"
+    assert len(runs.runs(ready, LOCAL_ADMINISTRATOR)) == 1
+
+
+BACKEND = """
+import os
+from joblib import register_parallel_backend
+from joblib.parallel import ThreadingBackend
+
+class Counted(ThreadingBackend):
+    def submit(self, func, callback=None):
+        with open(os.environ["COUNTED"], "a") as there:
+            there.write("one")
+        return super().submit(func, callback)
+
+def known():
+    register_parallel_backend("counted", Counted)
+"""
+
+
+def test_another_backend_of_joblib_does_the_work(
+    ready: Store, plan_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_backend.py").write_text(BACKEND, encoding="utf-8")
+    monkeypatch.setenv("COUNTED", str(tmp_path / "count.txt"))
+    there = speak(ready, "evaluate", str(plan_file), workers="2", backend="counted=own_backend:known", path=tmp_path)
+    assert (tmp_path / "count.txt").read_text() == "oneone"
+    assert there["results_digest"] == runs.evaluate(ready, LOCAL_ADMINISTRATOR, small_plan()).document["results_digest"]
+
+
+def double(piece: int, tell: Any) -> int:
+    return 2 * piece
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "words"),
+    [
+        ("PILOTS_WORKERS", "many", "cannot be “many”. Write a whole number of 1 or more"),
+        ("PILOTS_WORKERS", "0", "cannot be “0”"),
+        ("PILOTS_BACKEND", "no_such_backend", "The backend “no_such_backend” of PILOTS_BACKEND cannot be used"),
+        ("PILOTS_BACKEND", "own=no_such_module:known", "“no_such_module:known” of PILOTS_BACKEND cannot be called"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_told(monkeypatch: pytest.MonkeyPatch, setting: str, value: str, words: str) -> None:
+    monkeypatch.setenv(setting, value)
+    with pytest.raises(UserError) as caught:
+        list(fan_out(double, [1, 2], workers_set(), lambda share, what: None, str))
+    assert words in str(caught.value)
+
+
+def test_without_a_setting_every_core_of_this_machine_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PILOTS_WORKERS")
+    assert workers_set().count >= 1 and workers_set().backend == "loky"
+    monkeypatch.setenv("PILOTS_BACKEND", "dask=cluster:join")
+    assert workers_set() == Workers(-1, "dask", "cluster:join")
