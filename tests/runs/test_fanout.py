@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
 from sqlalchemy import text
 
 from pilots import answers as answering
-from pilots import runs
+from pilots import releases, runs
+from pilots.__main__ import pilots
 from pilots.access import LOCAL_ADMINISTRATOR
 from pilots.errors import UserError
 from pilots.fanout import HERE, Workers, fan_out, workers_set
@@ -87,7 +89,8 @@ def killed(store: Store, plan_file: Path, how: Callable[[subprocess.Popen[bytes]
 
 
 def test_one_worker_and_two_give_the_same_document(ready: Store, plan_file: Path) -> None:
-    one, two = (speak(ready, "evaluate", str(plan_file), workers=count) for count in ("1", "2"))
+    one = runs.evaluate(ready, LOCAL_ADMINISTRATOR, small_plan()).document
+    two = speak(ready, "evaluate", str(plan_file), workers="2")
     assert one["results_digest"] == two["results_digest"]
     assert [question["outcome"] for question in two["questions"]] == TWO
     assert worked_on(ready) and kept(ready) == {}, "the pieces are let go of with the run"
@@ -104,9 +107,9 @@ def test_a_killed_evaluation_goes_on_and_ends_with_the_same_digest(ready: Store,
     assert killed(ready, plan_file, lambda run: run.kill()) == -signal.SIGKILL
     assert runs.runs(ready, LOCAL_ADMINISTRATOR) == [], "nothing half is stored as a run"
     assert list(kept(ready)) and worked_on(ready) == TWO[:1]
-    again = speak(ready, "evaluate", str(plan_file))
+    again = runs.evaluate(ready, LOCAL_ADMINISTRATOR, small_plan()).document
     assert worked_on(ready) == TWO, "what was finished is not estimated again"
-    undisturbed = speak(ready, "evaluate", str(plan_file))
+    undisturbed = runs.evaluate(ready, LOCAL_ADMINISTRATOR, small_plan()).document
     assert again["results_digest"] == undisturbed["results_digest"] and worked_on(ready) == TWO + TWO
     assert again["questions"] == undisturbed["questions"]
 
@@ -118,46 +121,54 @@ def test_ctrl_c_says_that_the_same_command_goes_on(ready: Store, plan_file: Path
     assert runs.runs(ready, LOCAL_ADMINISTRATOR) == [] and kept(ready)
 
 
-@pytest.mark.parametrize("what", ["text", "code", "libraries", "plan"])
-def test_a_piece_of_another_kind_or_a_damaged_one_is_not_taken_up(
-    ready: Store, monkeypatch: pytest.MonkeyPatch, what: str
-) -> None:
-    plan = small_plan()
-
+def test_a_damaged_piece_is_not_taken_up(ready: Store) -> None:
     def stop(share: float, words: str) -> None:
         if kept(ready):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        runs.evaluate_plans(ready, LOCAL_ADMINISTRATOR, [plan], progress=stop, workers=HERE)
-    assert worked_on(ready) == TWO[:1]
-    if what == "text":
-        with ready.engine.begin() as connection:
-            connection.execute(text("UPDATE pieces SET document = replace(document, '0', '1')"))
-    elif what == "plan":
-        plan = small_plan(level=0.9)
-    else:
-        name = {"code": "code_version", "libraries": "library_versions"}[what]
-        monkeypatch.setattr(answering, name, lambda: "another")
-    runs.evaluate_plans(ready, LOCAL_ADMINISTRATOR, [plan], workers=HERE)
+        runs.evaluate_plans(ready, LOCAL_ADMINISTRATOR, [small_plan()], progress=stop, workers=HERE)
+    with ready.engine.begin() as connection:
+        connection.execute(text("UPDATE pieces SET document = replace(document, '0', '1')"))
+    runs.evaluate(ready, LOCAL_ADMINISTRATOR, small_plan())
     assert worked_on(ready) == [TWO[0], *TWO]
 
 
-def test_all_registered_plans_run_once_and_what_the_release_lacks_is_said(ready: Store, plan_file: Path) -> None:
-    refused = subprocess.run(**call(ready, "evaluate", "--all", workers="1"), capture_output=True, text=True)
-    assert refused.returncode == 1 and "No plan is registered" in refused.stderr
+def test_a_piece_belongs_to_its_data_plan_code_and_libraries(
+    ready: Store, known: Any, released: Callable[..., Release], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = releases.release(ready, LOCAL_ADMINISTRATOR)
+    same = [key_of(ready, first, small_plan()), key_of(ready, first, small_plan())]
+    assert same[0] == same[1]
+    others = [key_of(ready, first, small_plan(level=0.9))]
+    known["E06000016", 2024] = (200, 10)
+    others.append(key_of(ready, released(known, name="second"), small_plan()))
+    for name in ("code_version", "library_versions"):
+        with monkeypatch.context() as changed:
+            changed.setattr(answering, name, lambda: "another")
+            others.append(key_of(ready, first, small_plan()))
+    assert len({same[0], *others}) == 5
+
+
+def key_of(store: Store, release: Release, plan: Plan) -> str:
+    ((piece, _),), _ = answering._prepared(store, release, [(plan, False)], lambda share, words: None)
+    return piece.key
+
+
+def test_all_registered_plans_run_once_and_what_the_release_lacks_is_said(ready: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PILOTS_DATABASE_URL", str(ready.engine.url))
+    refused = CliRunner().invoke(pilots, ["evaluate", "--all"])
+    assert refused.exit_code == 1 and "No plan is registered" in refused.stderr
+    assert CliRunner().invoke(pilots, ["evaluate", "--all", "ehcp_timeliness"]).exit_code == 2
     register_plan(ready, LOCAL_ADMINISTRATOR, small_plan())
     register_plan(ready, LOCAL_ADMINISTRATOR, named_plan("new_plans_mainstream"))
-    first = subprocess.run(**call(ready, "evaluate", "--all", "--json", workers="1"), capture_output=True, text=True)
-    assert first.returncode == 1
+    first, second = (CliRunner().invoke(pilots, ["evaluate", "--all", "--json"]) for _ in range(2))
+    assert first.exit_code == 1
     found = json.loads(first.stdout)
     assert [one["plan"]["plan"] for one in found["runs"]] == ["ehcp_timeliness"]
     (missing,) = found["refused"]
     assert missing["plan"] == "new_plans_mainstream" and "Import a release that does" in missing["error"]
-    second = json.loads(
-        subprocess.run(**call(ready, "evaluate", "--all", "--json", workers="1"), capture_output=True, text=True).stdout
-    )
-    assert second["runs"] == found["runs"], "a plan that has its run is left alone"
+    assert json.loads(second.stdout)["runs"] == found["runs"], "a plan that has its run is left alone"
     assert len(runs.runs(ready, LOCAL_ADMINISTRATOR)) == 1
 
 
