@@ -7,6 +7,7 @@ from pages import _frame as frame
 # One line a screen: file, title, and the action that its reader may do.
 SCREENS = (
     ("pages/effects.py", "What each reform did", "read_runs"),
+    ("pages/due.py", "Returns due", "read_returns"),
     ("pages/submit.py", "Send a return", "submit_return"),
     ("pages/returns_list.py", "Returns", "read_returns"),
     ("pages/reform_register.py", "Reform register", "read_register"),
@@ -16,7 +17,7 @@ SCREENS = (
 
 
 def shown(action: str) -> bool:
-    """Whether the reader sees a screen; a lead sees one that is open for any of the lead's regions."""
+    """Whether the reader sees a screen; regional roles see one that is open for any of their regions."""
     actor = frame.reader()
     return actor is not None and any(frame.may(action, region) for region in (None, *actor.regions))
 

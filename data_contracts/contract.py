@@ -156,6 +156,7 @@ class Contract:
         change_least: moves smaller than this never are.
         missing_values: meaning by symbol, of those that may stand in place of a value.
         retired: columns that earlier versions had (`until` is before this version): no longer asked for, and told so.
+        due_days: days after the end of the period by which the return is due.
     """
 
     name: str
@@ -173,6 +174,7 @@ class Contract:
     change_least: float
     missing_values: dict[str, str]
     retired: tuple[Column, ...] = ()
+    due_days: int = 30
 
     def column(self, name: str) -> Column:
         """The column of that name.
@@ -326,6 +328,7 @@ def parse_contract(text: str) -> Contract:
         change_least=float(wider.get("changeLeast", 20)),
         missing_values={str(mark): str(meaning) for mark, meaning in wider.get("missingValues", {}).items()},
         retired=retired,
+        due_days=int(wider.get("dueDays", 30)),
     )
     _check_words(contract)
     return contract

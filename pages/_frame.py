@@ -29,6 +29,7 @@ SERVICE = "Regional expert partnerships: evidence"
 VISITOR = Actor("visitor", "Visitor", RESEARCHER)
 ROLE_WORDS = {
     "lead": "regional lead",
+    "approver": "approver",
     "evaluator": "DfE evaluator",
     "researcher": "researcher",
     "administrator": "administrator",

@@ -260,7 +260,7 @@ def nothing_yet() -> None:
     """What to do where there is no run."""
     st.write("There are no results yet.")
     if frame.may("import_published"):
-        st.markdown("1. Import published data, or take in signed-off returns.\n2. Make a release and evaluate a plan.")
+        st.markdown("1. Import published data, or take in returns.\n2. Make a release and evaluate a plan.")
         if st.button("Import published data", type="primary"):
             st.switch_page("pages/published_data.py")
     else:

@@ -18,7 +18,7 @@ def release_section() -> Release | None:
     """The releases there are, and making a new one. Gives the release chosen for the evaluation."""
     store, actor = frame.store(), frame.acting()
     st.header("1. The release: which data")
-    st.write("A release freezes the signed-off returns, the register and the published series as they stand.")
+    st.write("A release freezes the accepted returns, the register and the published series as they stand.")
     made = releases.releases(store, actor)
     if made:
         rows = frame.records([release.to_dict() for release in made], RELEASES)

@@ -24,7 +24,7 @@ def main() -> None:
             frame.sign_in(administrator.subject, "pages/published_data.py")
         st.caption(f"You act as {administrator.name}. That needs no password on this machine.")
     st.header("A store in use: sign in")
-    st.write("Regional leads send returns. Evaluators, researchers and administrators read the evidence.")
+    st.write("Regional leads send returns and approvers sign them. Evaluators, researchers and administrators read the evidence.")
     st.page_link("pages/sign_in.py", label="Choose who you are")
 
 

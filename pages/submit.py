@@ -10,7 +10,9 @@ import streamlit as st
 from data_contracts import Report
 from pages import _frame as frame
 from pages._findings import explanations_for, findings_of
+from pages._return import open_return
 from pilots import collections, returns
+from pilots.life import ACCEPTED, STATES, SUBMITTED
 from pilots.places import region_names
 from pilots.receipts import Receipt
 
@@ -30,9 +32,10 @@ def choose() -> tuple[str, str, str]:
 def receipt(found: Receipt) -> None:
     """The receipt, to read and to keep, and the next step."""
     frame.boxed("done", "Return received", found.text().splitlines())
-    if found.status == "submitted" and st.button("Next: sign it off", type="primary"):
-        st.session_state["opened"] = found.reference
-        st.switch_page("pages/returns_list.py")
+    if found.status == SUBMITTED:
+        st.write(f"Next step by: {STATES[SUBMITTED].owner}. {STATES[SUBMITTED].next_step}")
+    if st.button("See where it stands", type="primary"):
+        open_return(found.reference)
     st.download_button("Download the receipt", found.text(), f"{found.reference}.txt", "text/plain")
     st.header("Send another return")
 
@@ -45,7 +48,7 @@ def submit(collection: str, region: str, period: str, upload: Any, report: Repor
     before = returns.latest(store, actor, collection, region, period)
     reason = None
     if before is not None:
-        when = "once it is signed off" if before.status == "signed_off" else "at once"
+        when = "once it is accepted" if before.status == ACCEPTED else "at once"
         frame.banner(
             f"You have sent this return before ({before.reference}). The new version takes its place {when}; both are kept."
         )

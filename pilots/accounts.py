@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-from pilots.access import ADMINISTRATOR, EVALUATOR, LEAD, LOCAL, RESEARCHER, ROLES, Actor, check_actor_can
+from pilots.access import ADMINISTRATOR, APPROVER, EVALUATOR, LEAD, LOCAL, REGIONAL, RESEARCHER, ROLES, Actor, check_actor_can
 from pilots.errors import UserError
 from pilots.places import region_names
 from pilots.storage import Store
 from pilots.storage import accounts as stored
 
-_SHOWN = (ADMINISTRATOR, EVALUATOR, RESEARCHER, LEAD)
+_SHOWN = (ADMINISTRATOR, EVALUATOR, RESEARCHER, LEAD, APPROVER)
 DEVELOPMENT = "development"  # the issuer of accounts that sign in without a password, on this machine only
 
 
@@ -18,14 +18,17 @@ class AccountError(UserError):
 
 
 def development_accounts() -> list[Actor]:
-    """The accounts to try the platform with: an administrator, an evaluator, a researcher, and a lead of each region."""
+    """The accounts to try the platform with: administrator, evaluator, researcher, and of each region a lead and an approver."""
     people = [
         Actor("administrator", "Administrator", ADMINISTRATOR, (), DEVELOPMENT),
         Actor("evaluator", "DfE evaluator", EVALUATOR, (), DEVELOPMENT),
         Actor("researcher", "Researcher", RESEARCHER, (), DEVELOPMENT),
     ]
     leads = [Actor(f"lead-{code}", f"Lead of {name}", LEAD, (code,), DEVELOPMENT) for code, name in region_names().items()]
-    return [*people, *leads]
+    approvers = [
+        Actor(f"approver-{code}", f"Approver of {name}", APPROVER, (code,), DEVELOPMENT) for code, name in region_names().items()
+    ]
+    return [*people, *leads, *approvers]
 
 
 def add_development_accounts(store: Store, actor: Actor) -> None:
@@ -48,7 +51,7 @@ def add_development_accounts(store: Store, actor: Actor) -> None:
 
 
 def development_sign_in(store: Store) -> list[Actor]:
-    """The open development accounts, leads last. Faces offer them on loopback only."""
+    """The open development accounts, regional roles last. Faces offer them on loopback only."""
     with store.read() as connection:
         rows = [row for row in stored.stored_accounts(connection) if row["issuer"] == DEVELOPMENT and row["active"]]
     rows.sort(key=lambda row: (_SHOWN.index(row["role"]), row["subject"]))
@@ -73,7 +76,7 @@ def save_account(
         subject: who it is, as the issuer names the account.
         name: the name to show.
         role: one of `pilots.access.ROLES`.
-        regions: codes of a lead's regions; none for the other roles.
+        regions: codes of the regions of a lead or an approver; none for the other roles.
         issuer: who vouches for the subject.
         active: False closes the account.
 
@@ -105,10 +108,10 @@ def _check(subject: str, name: str, role: str, regions: list[str]) -> None:
     unknown = [code for code in regions if code not in known]
     if unknown:
         raise AccountError(f"There is no region “{unknown[0]}”. The regions are: {', '.join(known)}.")
-    if role == LEAD and not regions:
-        raise AccountError("A lead needs at least one region. Give its code, for example E12000001.")
-    if role != LEAD and regions:
-        raise AccountError(f"Regions are for leads only. Leave them out for the role {role}.")
+    if role in REGIONAL and not regions:
+        raise AccountError(f"The role {role} needs at least one region. Give its code, for example E12000001.")
+    if role not in REGIONAL and regions:
+        raise AccountError(f"Regions are for {' and '.join(REGIONAL)} only. Leave them out for the role {role}.")
 
 
 def accounts(store: Store, actor: Actor) -> list[dict[str, Any]]:

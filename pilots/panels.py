@@ -109,8 +109,8 @@ def _returned(store: Store, release: Release, outcome: Outcome) -> Source:
     rows = releases.collection_rows(store, release, outcome.source)
     if rows.empty:
         raise UserError(
-            f"Release {release.name} has no signed-off returns of {outcome.source}, so there is nothing on {outcome.label}. "
-            "Sign off the returns, then make a new release."
+            f"Release {release.name} has no accepted returns of {outcome.source}, so there is nothing on {outcome.label}. "
+            "Have the returns signed and accepted, then make a new release."
         )
     contract = load_contract(outcome.source)
     column_of = {measure: column for column, measure in contract.measures.items()}

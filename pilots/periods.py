@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
 CALENDAR = "calendar year"
 ACADEMIC = "academic year"
@@ -18,6 +19,9 @@ _EES_KINDS = {"calendar year": CALENDAR, "reporting year": CALENDAR, "academic y
 _EES_TERMS = {f"{term} term": term for term in TERMS}
 _PATTERN = re.compile(r"^(\d{4})(?:([/-])(\d{2}))?(?: (autumn|spring|summer))?$", re.ASCII)
 FIRST_YEAR, LAST_YEAR = 1900, 2200  # what lies outside is a slip of the pen
+
+
+LONDON = ZoneInfo("Europe/London")
 
 
 class PeriodError(ValueError):
@@ -182,3 +186,8 @@ def first_full(day: date, kind: str) -> Period:
     """The first period of this kind that begins on or after a day."""
     period = containing(day, kind)
     return period if period.start == day else period.next()
+
+
+def london_day(moment: datetime) -> date:
+    """The day that it is in London at a moment with a time zone, in summer time too."""
+    return moment.astimezone(LONDON).date()

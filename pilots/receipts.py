@@ -1,14 +1,10 @@
 """A receipt: what was received, when, as which version, and what it takes the place of. Text for people, JSON for programs."""
 
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
-STATUS_WORDS = {
-    "submitted": "submitted, not yet signed off",
-    "signed_off": "signed off",
-    "superseded": "superseded by a later version",
-}
+from pilots.life import RETURNED, STATES, WITHDRAWN
 
 
 @dataclass(frozen=True)
@@ -25,7 +21,7 @@ class Receipt:
         rows: number of data rows stored.
         received_at: when the bytes came, with time zone. A deadline looks at this moment.
         supersedes: reference of the version before, or None.
-        status: `submitted`, `signed_off` or `superseded`.
+        status: one of `pilots.life.STATES`.
         contract_version: version of the contract that the file was checked against.
         filename: name of the file as sent.
         submitted_by: subject of the account.
@@ -34,6 +30,16 @@ class Receipt:
         signed_off_at: when, or None.
         reason: why it was sent again, or None.
         explanations: explanation by key of finding, or by rule.
+        status_at: when it came to its state.
+        status_by: subject of the account that brought it there.
+        status_reason: why, where one was given: of what was sent back or withdrawn.
+        accepted_by: subject of the account that accepted it, or None.
+        accepted_at: when, or None.
+        due: the day on which it was due when it came, as ISO text; None where no deadline is known.
+        late_days: days that it came after it, 0 in time; None where no deadline is known.
+        nil_reason: why there was nothing to return; None where the return has rows.
+        queries: number of queries that the check found.
+        notes: number of notes that the check found.
         repeated: this very file had been submitted before; nothing new was stored.
     """
 
@@ -55,6 +61,16 @@ class Receipt:
     signed_off_at: datetime | None
     reason: str | None
     explanations: dict[str, str]
+    status_at: datetime
+    status_by: str
+    status_reason: str | None
+    accepted_by: str | None
+    accepted_at: datetime | None
+    due: str | None
+    late_days: int | None
+    nil_reason: str | None
+    queries: int | None
+    notes: int | None
     repeated: bool = False
 
     @classmethod
@@ -70,19 +86,44 @@ class Receipt:
 
     def text(self) -> str:
         """The receipt in plain words, one fact a line."""
+        file = f"{self.filename} ({self.rows:,} rows, contract {self.contract_version})"
         facts = [
             ("Reference", self.reference),
             ("Return", " ".join(part for part in (self.collection, self.region, self.period) if part)),
             ("Version", str(self.version)),
-            ("Status", STATUS_WORDS.get(self.status, self.status)),
-            ("File", f"{self.filename} ({self.rows:,} rows, contract {self.contract_version})"),
+            ("Status", STATES[self.status].words),
+            ("Nothing to return", self.nil_reason),
+            ("File", None if self.nil_reason else file),
             ("SHA-256", self.sha256),
-            ("Received", f"{self.received_at:%d %B %Y, %H:%M:%S %Z} from {self.submitted_by}"),
+            ("Found by the check", None if self.nil_reason else self._found()),
+            ("Received", f"{_moment(self.received_at)} from {self.submitted_by}"),
+            ("Due", None if self.due is None else f"{date.fromisoformat(self.due):%d %B %Y}, received {self._timing()}"),
             ("Takes the place of", self.supersedes),
             ("Reason", self.reason),
-            ("Signed off", f"{self.signed_off_at:%d %B %Y, %H:%M:%S %Z} by {self.signed_off_by}" if self.signed_off_at else None),
+            ("Signed", f"{_moment(self.signed_off_at)} by {self.signed_off_by}" if self.signed_off_at else None),
+            ("Accepted", f"{_moment(self.accepted_at)} by {self.accepted_by}" if self.accepted_at else None),
+            (STATES[self.status].done.capitalize(), self._set_aside()),
         ]
         lines = [f"{label}: {value}" for label, value in facts if value]
         if self.repeated:
             lines.insert(0, "You have submitted this very file already. Nothing new was stored; this is its receipt.")
         return "\n".join(lines)
+
+    def _found(self) -> str:
+        """What the check found; what was submitted has no errors."""
+        return f"0 errors, {self.queries or 0:,} queries, each explained, {self.notes or 0:,} notes"
+
+    def _timing(self) -> str:
+        """Whether it came in time."""
+        days = self.late_days or 0
+        return "in time" if days == 0 else f"{days:,} day{'' if days == 1 else 's'} late"
+
+    def _set_aside(self) -> str | None:
+        """Who sent it back or withdrew it, when and why."""
+        if self.status not in (RETURNED, WITHDRAWN):
+            return None
+        return f"{_moment(self.status_at)} by {self.status_by}: {self.status_reason}"
+
+
+def _moment(when: datetime) -> str:
+    return f"{when:%d %B %Y, %H:%M:%S %Z}"

@@ -8,17 +8,19 @@ from typing import Any
 import pandas as pd
 
 from data_contracts import Context, Finding, Report, load_contract
-from pilots.access import LEAD, Actor, check_actor_can
+from pilots.access import REGIONAL, Actor, check_actor_can
 from pilots.catalogue import reforms
 from pilots.collections import REGISTER
+from pilots.life import ACCEPTED
 from pilots.periods import containing
 from pilots.places import authorities, partnerships
 from pilots.receipts import Receipt
 from pilots.storage import Store
 from pilots.storage.base import now
-from pilots.storage.submissions import SIGNED_OFF, latest_submission, stored_rows, stored_submissions
+from pilots.storage.submissions import latest_submission, stored_rows, stored_submissions
+from pilots.targets import Target
 from pilots.typed_rows import as_frame
-from pilots.uploads import Target, examine, receive, repeated, submit
+from pilots.uploads import examine, receive, repeated, submit
 
 ENGLAND = "E92000001"
 LAUNCH = "change_programme"  # its spells ship with the platform, in places/partnerships.csv
@@ -31,9 +33,9 @@ def _target() -> Target:
 
 
 def _accepted(store: Store) -> pd.DataFrame | None:
-    """Typed rows of the newest signed-off register: what can no longer be dated back; None where there is none."""
+    """Typed rows of the newest accepted register: what can no longer be dated back; None where there is none."""
     with store.read() as connection:
-        newest = stored_submissions(connection, collection=REGISTER, status=SIGNED_OFF)
+        newest = stored_submissions(connection, collection=REGISTER, status=ACCEPTED)
         if not newest:
             return None
         rows = stored_rows(connection, [newest[0]["id"]])[newest[0]["id"]]
@@ -94,7 +96,9 @@ def register_reforms(
     explanations: Mapping[str, str] | None = None,
     reason: str | None = None,
 ) -> Receipt:
-    """Check a file and make it the next version of the register, signed off. Starts that were accepted cannot be dated back.
+    """Check a file and make it the next version of the register. Starts that were accepted cannot be dated back.
+
+    The register is the department's own: nobody else signs or accepts it.
 
     Args:
         store: where to.
@@ -120,16 +124,16 @@ def register_reforms(
     if again is not None:
         return again
     report = examine(store, actor, _TASK, target, upload, _context(accepted), lambda found: _told_of_lost_spells(found, accepted))
-    return submit(store, actor, _TASK, target, upload, report, latest, explanations or {}, reason, sign_off=True)
+    return submit(store, actor, _TASK, target, upload, report, latest, explanations or {}, reason, accept=True)
 
 
 def spells(store: Store, actor: Actor) -> pd.DataFrame:
-    """Who had which reform from when to when; a lead sees those of the lead's regions.
+    """Who had which reform from when to when; a regional role sees those of its regions.
 
     Returns:
         One row a spell: region, authority, reform, start, end (`datetime.date`; None while it goes on), stage (0 to 4; missing
         for the programme's launch, which has none), intensity (0 to 1), halted_reason. First the launch in the 32 authorities,
-        then the newest signed-off register as it was registered.
+        then the newest accepted register as it was registered.
 
     Raises:
         NotAllowed: the actor may not read the register.
@@ -137,7 +141,7 @@ def spells(store: Store, actor: Actor) -> pd.DataFrame:
     check_actor_can(actor, "read_register")
     accepted = _accepted(store)
     found = all_spells([] if accepted is None else [accepted])
-    if actor.role != LEAD:
+    if actor.role not in REGIONAL:
         return found
     return found[found["region"].isin(actor.regions)].reset_index(drop=True)
 

@@ -1,4 +1,4 @@
-"""Releases: what was signed off and imported at a moment, frozen under a digest of its content. Evaluations read nothing else."""
+"""Releases: what was accepted and imported at a moment, frozen under a digest of its content. Evaluations read nothing else."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,13 +13,14 @@ from data_contracts import load_contract
 from pilots.access import Actor, check_actor_can
 from pilots.collections import REGISTER
 from pilots.errors import UserError
+from pilots.life import ACCEPTED
 from pilots.register import all_spells
 from pilots.storage import Store
 from pilots.storage import releases as stored
 from pilots.storage.base import canonical_json, now
 from pilots.storage.blobs import bytes_digest
 from pilots.storage.published import vintage_values, vintages
-from pilots.storage.submissions import SIGNED_OFF, stored_submissions
+from pilots.storage.submissions import stored_submissions
 from pilots.typed_rows import as_frame, digest
 
 Progress = Callable[[float, str], None]
@@ -40,7 +41,7 @@ class ReleaseChanged(UserError):
 
 @dataclass(frozen=True)
 class Release:
-    """A frozen set of signed-off returns and published series.
+    """A frozen set of accepted returns and published series.
 
     Attributes:
         id: its reference, for example `R0001`.
@@ -49,7 +50,8 @@ class Release:
         made_at: when, with time zone.
         made_by: subject of the account.
         submissions: one a return, sorted by collection, region and period: reference, collection, region, period, version,
-            contract_version, rows (count), sha256 (of the file), rows_digest.
+            contract_version, rows (count), sha256 (of the file), rows_digest, late_days (0 in time; None where no
+            deadline was known), nil (whether it declares that there is nothing to return).
         vintages: one a published file, sorted by publication and edition: reference, publication, edition, order (among the
             vintages of one edition: a later one restates), alias_version, filename, values (count), sha256 (of the file),
             values_digest.
@@ -98,8 +100,8 @@ def _values_digest(values: pd.DataFrame) -> str:
 
 
 def _submission(row: Mapping[str, Any]) -> dict[str, Any]:
-    names = ("reference", "collection", "region", "period", "version", "contract_version", "sha256", "rows_digest")
-    return {**{name: row[name] for name in names}, "rows": row["row_count"]}
+    names = ("reference", "collection", "region", "period", "version", "contract_version", "sha256", "rows_digest", "late_days")
+    return {**{name: row[name] for name in names}, "rows": row["row_count"], "nil": row["nil_reason"] is not None}
 
 
 def _vintages(rows: Sequence[Mapping[str, Any]], values: Callable[[str], pd.DataFrame]) -> Iterator[dict[str, Any]]:
@@ -124,7 +126,7 @@ def _free_name(taken: set[str]) -> str:
 
 
 def make_release(store: Store, actor: Actor, name: str | None = None, progress: Progress | None = None) -> Release:
-    """Freeze every newest signed-off return, the register included, and every published vintage.
+    """Freeze every accepted return, the register included, and every published vintage.
 
     Args:
         store: where.
@@ -142,8 +144,8 @@ def make_release(store: Store, actor: Actor, name: str | None = None, progress: 
         taken = {row["name"] for row in stored.stored_releases(connection)}
         chosen = (name or "").strip() or _free_name(taken)
         _check_name(chosen, taken)
-        tell(0.0, "Reading the signed-off returns")
-        returned = stored_submissions(connection, status=SIGNED_OFF)
+        tell(0.0, "Reading the accepted returns")
+        returned = stored_submissions(connection, status=ACCEPTED)
         came = vintages(connection)
         described = []
         for number, one in enumerate(_vintages(came, lambda reference: vintage_values(connection, [reference])), start=1):
@@ -151,7 +153,7 @@ def make_release(store: Store, actor: Actor, name: str | None = None, progress: 
             tell(0.1 + 0.8 * number / len(came), f"Reading {one['filename']}")
     if not returned and not described:
         raise ReleaseError(
-            "There is nothing to release: no return is signed off and no published data is imported. Do one of these first."
+            "There is nothing to release: no return is accepted and no published data is imported. Do one of these first."
         )
     submissions = sorted((_submission(row) for row in returned), key=lambda one: [one[name] for name in _SUBMISSION_CONTENT])
     published = sorted(described, key=lambda one: (one["publication"], one["edition"], one["order"]))
@@ -208,7 +210,7 @@ def release(store: Store, actor: Actor, reference_or_name: str | None = None) ->
         else:
             row = next(iter(stored.stored_releases(connection)), None)
     if row is None and reference_or_name is None:
-        raise ReleaseError("There is no release yet. Make one: it freezes the signed-off returns and the published data.")
+        raise ReleaseError("There is no release yet. Make one: it freezes the accepted returns and the published data.")
     if row is None:
         raise ReleaseError(f"There is no release “{reference_or_name}”. Look up its reference or name in the list of releases.")
     return _release(row)

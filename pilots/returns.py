@@ -1,4 +1,4 @@
-"""A region's returns: check, submit, sign off, and look them up. Each task checks who may do it."""
+"""A region's returns: check, submit, and look them up. Each task checks who may do it. `decisions` has what comes after."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -7,40 +7,48 @@ from typing import Any
 import pandas as pd
 
 from data_contracts import Finding, Report, load_contract
-from pilots.access import LEAD, Actor, check_actor_can
+from pilots.access import REGIONAL, Actor, check_actor_can
+from pilots.decisions import (
+    accept_return,
+    history,
+    send_back_return,
+    sign_off_return,
+    submission_row,
+    withdraw_return,
+)
 from pilots.errors import UserError
+from pilots.explanations import CHECK_PREFIX, check_reference
+from pilots.life import LIVE
 from pilots.receipts import Receipt
 from pilots.storage import Store
 from pilots.storage.blobs import kept_bytes
-from pilots.storage.checks import stored_check, stored_checks, stored_findings
-from pilots.storage.submissions import (
-    SIGNED_OFF,
-    add_state,
-    latest_submission,
-    stored_rows,
-    stored_submission,
-    stored_submissions,
-)
-from pilots.targets import collections, context_of, target_of
+from pilots.storage.checks import mark_nil, stored_check, stored_checks, stored_findings
+from pilots.storage.submissions import VersionTaken, latest_submission, stored_rows, stored_submissions
+from pilots.targets import Target, collections, context_of, target_of
 from pilots.typed_rows import as_frame
-from pilots.uploads import ReturnNotAccepted, Target, examine, receive, repeated, submit
+from pilots.uploads import ReturnNotAccepted, examine, explained, keep_version, receive, repeated, submit
 
-CHECK_PREFIX = "CHECK-"
+LONGEST_REASON = 2_000
 
 __all__ = [
     "Receipt",
     "ReturnNotAccepted",
+    "accept_return",
     "check_return",
     "checks",
     "collections",
+    "declare_nil_return",
     "findings",
+    "history",
     "latest",
     "original_file",
+    "send_back_return",
     "sign_off_return",
     "submission",
     "submission_rows",
     "submissions",
     "submit_return",
+    "withdraw_return",
 ]
 
 
@@ -54,10 +62,10 @@ def _told_of_repeat(report: Report, versions: Sequence[Mapping[str, Any]]) -> Re
 
     Args:
         report: of the check.
-        versions: of the return, newest first.
+        versions: of the return, newest first. One that was sent back or withdrawn may be sent again, so that it is no repeat.
     """
     same = next((one for one in versions if one["sha256"] == report.sha256), None)
-    if same is None:
+    if same is None or (same["reference"] == versions[0]["reference"] and same["status"] not in LIVE):
         return report
     message = f"This very file was submitted on {same['submitted_at']:%d %B %Y at %H:%M %Z} as {same['reference']}."
     if same["reference"] == versions[0]["reference"]:
@@ -134,55 +142,62 @@ def submit_return(
     if again is not None:
         return again
     report = examine(store, actor, "submit_return", target, upload, context_of(store, target))
-    return submit(store, actor, "submit_return", target, upload, report, latest, explanations or {}, reason)
+    notes = explained(store, target, upload, explanations or {})
+    return submit(store, actor, "submit_return", target, upload, report, latest, notes, reason)
 
 
-def sign_off_return(store: Store, actor: Actor, reference: str) -> Receipt:
-    """Sign off the newest version of a return, so that releases take it. Signing twice does no harm.
+def declare_nil_return(store: Store, actor: Actor, collection: str, region: str, period: str, reason: str) -> Receipt:
+    """Declare that a region has nothing to return for a period: the next version of the return, without rows.
+
+    Its bytes are the declaration itself. It is signed and accepted like every other return.
 
     Args:
-        store: where.
+        store: where to.
         actor: a lead of the region, or an administrator.
-        reference: of the submission.
+        collection: what is asked for.
+        region: code of the region (E12…).
+        period: as the collection has it.
+        reason: why there is nothing to return.
 
     Raises:
         NotAllowed: the actor may not.
-        UserError: there is no such submission, or a later version has taken its place.
+        UserError: there is no such collection, region or period, or no reason.
+        ReturnNotAccepted: someone else sent a version in this moment.
     """
-    region = _submission(store, reference)["region"]
-    check_actor_can(actor, "sign_off_return", region)
-    detail: dict[str, Any] = {}
-    with store.write(actor, "sign_off_return", reference, detail) as connection:
-        row = stored_submission(connection, reference) or {}
-        if row["status"] == "superseded":
-            latest = latest_submission(connection, row["collection"], row["region"], row["period"]) or {}
-            raise UserError(
-                f"{reference} cannot be signed off: {latest['reference']} has taken its place. Look at that one and sign it off."
-            )
-        detail |= {"sha256": row["sha256"], "rows_digest": row["rows_digest"]}
-        detail["repeated"] = not add_state(connection, row["id"], SIGNED_OFF, actor.subject)
-        signed = stored_submission(connection, reference) or {}
-    return Receipt.from_row(signed, repeated=False)
-
-
-def _submission(store: Store, reference: str) -> dict[str, Any]:
-    with store.read() as connection:
-        row = stored_submission(connection, reference)
-    if row is None:
-        raise UserError(f"There is no submission “{reference}”. Look up its reference in the list of submissions.")
-    return row
+    check_actor_can(actor, "declare_nil_return", region)
+    target, words = target_of(collection, region, period), " ".join(reason.split())
+    if not words or len(words) > LONGEST_REASON:
+        raise UserError(f"Say why there is nothing to return, in at most {LONGEST_REASON:,} characters.")
+    newest, version = _latest(store, target), target.contract.version
+    content = f"Nil return\n{collection} {version}\n{region}\n{target.period}\n{words}\n".encode()
+    upload = receive(store, actor, "declare_nil_return", target, "nil return.txt", content)
+    again = repeated(store, actor, "declare_nil_return", target, upload, newest)
+    if again is not None:
+        return again
+    with store.write(actor, "declare_nil_return", target.name, {"step": "declared", "check": upload.number}) as connection:
+        mark_nil(connection, upload.number, version)
+    facts: dict[str, Any] = {
+        "contract_version": version,
+        "reason": words if newest else None,
+        "explanations": {},
+        "nil_reason": words,
+    }
+    try:
+        return keep_version(store, actor, "declare_nil_return", target, upload, [], newest, facts)
+    except VersionTaken as error:
+        raise ReturnNotAccepted(["Someone else sent a version of this return in this moment. Look at it first."]) from error
 
 
 def _own_regions(actor: Actor, region: str | None) -> list[str] | None:
     """The regions that the actor may read; None for all."""
     check_actor_can(actor, "read_returns", region)
-    return list(actor.regions) if actor.role == LEAD else None
+    return list(actor.regions) if actor.role in REGIONAL else None
 
 
 def submissions(
     store: Store, actor: Actor, collection: str | None = None, region: str | None = None, period: str | None = None
 ) -> list[Receipt]:
-    """Submissions, newest first; a lead sees those of the lead's regions.
+    """Submissions, newest first; a regional role sees those of its regions.
 
     Raises:
         NotAllowed: the actor may not read returns, or not those of this region.
@@ -194,7 +209,7 @@ def submissions(
 
 
 def latest(store: Store, actor: Actor, collection: str, region: str, period: str) -> Receipt | None:
-    """The newest version of a return, signed off or not; None where nothing was submitted.
+    """The newest version of a return, in whatever state; None where nothing was submitted.
 
     Raises:
         NotAllowed: the actor may not read returns of this region.
@@ -212,7 +227,7 @@ def submission(store: Store, actor: Actor, reference: str) -> Receipt:
         NotAllowed: the actor may not read it.
         UserError: there is no such submission.
     """
-    row = _submission(store, reference)
+    row = submission_row(store, reference)
     check_actor_can(actor, "read_returns", row["region"])
     return Receipt.from_row(row)
 
@@ -224,7 +239,7 @@ def submission_rows(store: Store, actor: Actor, reference: str) -> pd.DataFrame:
         NotAllowed: the actor may not read it.
         UserError: there is no such submission.
     """
-    row = _submission(store, reference)
+    row = submission_row(store, reference)
     check_actor_can(actor, "read_returns", row["region"])
     with store.read() as connection:
         rows = stored_rows(connection, [row["id"]])[row["id"]]
@@ -238,7 +253,7 @@ def original_file(store: Store, actor: Actor, reference: str) -> tuple[str, byte
         NotAllowed: the actor may not read it.
         UserError: there is no such submission.
     """
-    row = _submission(store, reference)
+    row = submission_row(store, reference)
     check_actor_can(actor, "read_returns", row["region"])
     with store.read() as connection:
         content = kept_bytes(connection, row["sha256"])
@@ -258,7 +273,7 @@ def checks(
     own = _own_regions(actor, region)
     with store.read() as connection:
         rows = stored_checks(connection, own, collection=collection, region=region, period=period)
-    return [{"reference": f"{CHECK_PREFIX}{row['id']:06d}", **row} for row in rows]
+    return [{"reference": check_reference(row["id"]), **row} for row in rows]
 
 
 def findings(store: Store, actor: Actor, reference: str) -> list[dict[str, Any]]:
@@ -288,7 +303,7 @@ def findings(store: Store, actor: Actor, reference: str) -> list[dict[str, Any]]
 def _checked(store: Store, reference: str) -> tuple[int, str, dict[str, str]]:
     digits = reference.removeprefix(CHECK_PREFIX)
     if not reference.startswith(CHECK_PREFIX) or not digits.isdecimal():
-        row = _submission(store, reference)
+        row = submission_row(store, reference)
         return row["check_id"], row["region"], row["explanations"]
     with store.read() as connection:
         check = stored_check(connection, int(digits))

@@ -1,23 +1,53 @@
 """Which return is meant, and what is known beside its file: what every task about a return asks first."""
 
+from dataclasses import dataclass
+from typing import Any
+
 import pandas as pd
 
-from data_contracts import Context, ContractError, contracts, load_contract
+from data_contracts import Context, Contract, ContractError, load_contract
 from pilots.catalogue import reforms
-from pilots.collections import REGISTER
+from pilots.collections import returned_by_regions
 from pilots.errors import UserError
-from pilots.periods import PeriodError, parse
-from pilots.places import authorities, regions
+from pilots.life import LIVE
+from pilots.periods import PeriodError, london_day, parse
+from pilots.places import authorities, region_names
 from pilots.storage import Store
 from pilots.storage.base import now
 from pilots.storage.submissions import stored_rows, stored_submissions
 from pilots.typed_rows import as_frame
-from pilots.uploads import Target
+
+_EXAMPLES = {"term": "2023/24 autumn", "academic year": "2023/24", "financial year": "2023-24"}
+
+
+@dataclass(frozen=True)
+class Target:
+    """The return that a file is meant for: contract, region code, period (blank where the collection has none)."""
+
+    contract: Contract
+    region: str
+    period: str
+
+    @property
+    def collection(self) -> str:
+        """Name of the collection."""
+        return self.contract.name
+
+    @property
+    def name(self) -> str:
+        """The part of a reference before the version."""
+        text = "-".join(part for part in (self.collection, self.region, self.period) if part)
+        return "".join(letter if letter.isalnum() else "-" for letter in text).upper()
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Collection, region, period."""
+        return self.collection, self.region, self.period
 
 
 def collections() -> list[str]:
     """The collections that regions answer: every contract but the reform register, which is for the whole country."""
-    return [name for name in contracts() if name != REGISTER]
+    return list(returned_by_regions())
 
 
 def target_of(collection: str, region: str, period: str) -> Target:
@@ -28,18 +58,16 @@ def target_of(collection: str, region: str, period: str) -> Target:
     """
     if collection not in collections():
         raise UserError(f"There is no return “{collection}”. The returns are: {', '.join(collections())}.")
-    names = regions()
-    if region not in set(names["region"]):
-        known = ", ".join(f"{code} ({name})" for code, name in zip(names["region"], names["name"], strict=True))
+    names = region_names()
+    if region not in names:
+        known = ", ".join(f"{code} ({name})" for code, name in names.items())
         raise UserError(f"There is no region “{region}”. The regions are: {known}.")
     try:
         contract, when = load_contract(collection), parse(period)
     except (ContractError, PeriodError) as error:
         raise UserError(str(error)) from error
     if when.kind != contract.period_kind:
-        example = {"term": "2023/24 autumn", "academic year": "2023/24", "financial year": "2023-24"}.get(
-            contract.period_kind, "2024"
-        )
+        example = _EXAMPLES.get(contract.period_kind, "2024")
         raise UserError(
             f"{collection} is asked for each {contract.period_kind}, and “{period}” is not one ({when.kind}). "
             f"Write it like {example}."
@@ -48,22 +76,26 @@ def target_of(collection: str, region: str, period: str) -> Target:
 
 
 def previous_rows(store: Store, target: Target) -> pd.DataFrame | None:
-    """Typed rows of the region's return for the last period before this one; None where there is none."""
+    """Typed rows of the region's last return before this period; None where there is none.
+
+    A return that was sent back, withdrawn or superseded is none to compare with, and a nil return has no rows.
+    """
     with store.read() as connection:
-        earlier = [
-            one
-            for one in stored_submissions(connection, collection=target.collection, region=target.region)
-            if one["status"] != "superseded" and parse(one["period"]) < parse(target.period)
-        ]
+        rows = stored_submissions(connection, collection=target.collection, region=target.region)
+        earlier = [one for one in rows if _counts(one) and parse(one["period"]) < parse(target.period)]
         if not earlier:
             return None
         last = max(earlier, key=lambda one: (parse(one["period"]).start, one["version"]))
-        rows = stored_rows(connection, [last["id"]])[last["id"]]
-    return as_frame(load_contract(target.collection, last["contract_version"]), rows)
+        typed = stored_rows(connection, [last["id"]])[last["id"]]
+    return as_frame(load_contract(target.collection, last["contract_version"]), typed)
+
+
+def _counts(row: dict[str, Any]) -> bool:
+    return row["status"] in LIVE and row["nil_reason"] is None
 
 
 def context_of(store: Store, target: Target) -> Context:
-    """What a check of the return knows beside its file: region, period, codes, reforms, the last return, the day."""
+    """What a check of the return knows beside its file: region, period, codes, reforms, the last return, the day in London."""
     known = tuple(reform.id for reform in reforms())
     previous = previous_rows(store, target)
-    return Context(target.region, target.period, authorities(), previous, known_reforms=known, today=now().date())
+    return Context(target.region, target.period, authorities(), previous, known_reforms=known, today=london_day(now()))

@@ -9,16 +9,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from data_contracts import Context, Contract, Report, check
+from data_contracts import Context, Report, check
 from data_contracts.reading import safe_name
 from pilots.access import Actor
+from pilots.deadlines import days_late, deadline
+from pilots.decisions import give_way
 from pilots.errors import UserError
+from pilots.life import ACCEPTED, AT_ACCEPTANCE, AT_SUBMISSION, LIVE, STATES, SUBMITTED
 from pilots.receipts import Receipt
 from pilots.storage import Store
 from pilots.storage.blobs import keep_bytes
-from pilots.storage.checks import add_check, finish_check, mark_repeated
-from pilots.storage.submissions import SIGNED_OFF, VersionTaken, add_state, add_submission, latest_submission, stored_submission
-from pilots.typed_rows import as_json, digest
+from pilots.storage.checks import add_check, finish_check, mark_repeated, stored_notes
+from pilots.storage.submissions import VersionTaken, add_step, add_submission, latest_submission, stored_submission
+from pilots.targets import Target
+from pilots.typed_rows import Row, as_json, digest
 
 
 class ReturnNotAccepted(UserError):
@@ -33,31 +37,6 @@ class ReturnNotAccepted(UserError):
         super().__init__(" ".join(["The return was not submitted.", *problems]))
         self.problems = problems
         self.report = report
-
-
-@dataclass(frozen=True)
-class Target:
-    """The return that a file is meant for: contract, region code, period (blank where the collection has none)."""
-
-    contract: Contract
-    region: str
-    period: str
-
-    @property
-    def collection(self) -> str:
-        """Name of the collection."""
-        return self.contract.name
-
-    @property
-    def name(self) -> str:
-        """The part of a reference before the version."""
-        text = "-".join(part for part in (self.collection, self.region, self.period) if part)
-        return "".join(letter if letter.isalnum() else "-" for letter in text).upper()
-
-    @property
-    def key(self) -> tuple[str, str, str]:
-        """Collection, region, period."""
-        return self.collection, self.region, self.period
 
 
 @dataclass(frozen=True)
@@ -118,8 +97,15 @@ def examine(
 def repeated(
     store: Store, actor: Actor, action: str, target: Target, upload: Upload, latest: dict[str, Any] | None
 ) -> Receipt | None:
-    """The receipt given before, where the newest version is this very file under this very contract; None otherwise."""
-    if latest is None or (latest["sha256"], latest["contract_version"]) != (upload.sha256, target.contract.version):
+    """The receipt given before, where the newest version is this very file under this very contract; None otherwise.
+
+    A version that was sent back or withdrawn does not count: its file may be sent again.
+    """
+    if (
+        latest is None
+        or latest["status"] not in LIVE
+        or (latest["sha256"], latest["contract_version"]) != (upload.sha256, target.contract.version)
+    ):
         return None
     detail = {"step": "the same file again", "reference": latest["reference"], "check": upload.number}
     with store.write(actor, action, target.name, detail) as connection:
@@ -149,10 +135,17 @@ def _problems(report: Report, explanations: Mapping[str, str], latest: dict[str,
     if latest is not None and not (reason or "").strip():
         when = f"{latest['submitted_at']:%d %B %Y at %H:%M %Z}"
         problems.append(
-            f"{latest['submitted_by']} submitted this return on {when} ({latest['reference']}). "
-            "To send a new version, say why: give a reason."
+            f"{latest['submitted_by']} submitted this return on {when} ({latest['reference']}, "
+            f"{STATES[latest['status']].words}). To send a new version, say why: give a reason."
         )
     return problems
+
+
+def explained(store: Store, target: Target, upload: Upload, given: Mapping[str, str]) -> dict[str, str]:
+    """What was said of the file's queries: what was kept for this file before, and what is given now, which counts."""
+    with store.read() as connection:
+        kept = stored_notes(connection, *target.key, upload.sha256)
+    return {**kept, **given}
 
 
 def submit(
@@ -165,7 +158,7 @@ def submit(
     latest: dict[str, Any] | None,
     explanations: Mapping[str, str],
     reason: str | None,
-    sign_off: bool = False,
+    accept: bool = False,
 ) -> Receipt:
     """Store a checked file as the next version of its return; the database decides which of several at once comes first.
 
@@ -179,7 +172,7 @@ def submit(
         latest: the newest version before the check, or None.
         explanations: explanation by key of finding, or by rule.
         reason: why there is a new version.
-        sign_off: sign it off in the same transaction.
+        accept: accept it in the same transaction: for what the department itself sends.
 
     Raises:
         ReturnNotAccepted: errors, queries without explanation, no reason, or someone else was first.
@@ -187,35 +180,73 @@ def submit(
     problems = _problems(report, explanations, latest, reason)
     if problems or report.rows is None:
         raise ReturnNotAccepted(problems, report)
-    rows = as_json(report.rows)
-    version = 1 if latest is None else latest["version"] + 1
-    reference = f"{target.name}-v{version}"
     facts = {
-        "reference": reference,
-        "collection": target.collection,
-        "region": target.region,
-        "period": target.period,
-        "version": version,
         "contract_version": report.version,
-        "check_id": upload.number,
-        "sha256": upload.sha256,
-        "filename": upload.filename,
-        "rows_digest": digest(rows),
         "reason": (reason or "").strip() or None,
         "explanations": {key: text.strip() for key, text in sorted(explanations.items()) if text.strip()},
-        "supersedes": None if latest is None else latest["reference"],
-        "received_at": upload.received_at,
-        "submitted_by": actor.subject,
     }
-    detail = {"step": "submitted", "sha256": upload.sha256, "rows": len(rows), "rows_digest": facts["rows_digest"]}
     try:
-        with store.write(actor, action, reference, detail) as connection:
-            number = add_submission(connection, rows, **facts)
-            if sign_off:
-                add_state(connection, number, SIGNED_OFF, actor.subject)
-            stored = stored_submission(connection, reference)
+        return keep_version(store, actor, action, target, upload, as_json(report.rows), latest, facts, accept)
     except VersionTaken:
         return _someone_was_first(store, target, upload, report)
+
+
+def keep_version(
+    store: Store,
+    actor: Actor,
+    action: str,
+    target: Target,
+    upload: Upload,
+    rows: list[Row],
+    latest: dict[str, Any] | None,
+    facts: Mapping[str, Any],
+    accept: bool = False,
+) -> Receipt:
+    """Store rows as the next version of a return, with its deadline and first step, and let earlier versions give way.
+
+    Args:
+        store: where to.
+        actor: who submits.
+        action: the task's name in `ACTIONS`.
+        target: the return.
+        upload: what was received.
+        rows: row number in the file and values as plain JSON.
+        latest: the newest version that was known, or None.
+        facts: contract_version, reason, explanations; nil_reason where it is a nil return.
+        accept: accept it in the same transaction.
+
+    Raises:
+        VersionTaken: someone else stored this version first.
+    """
+    version = 1 if latest is None else latest["version"] + 1
+    reference = f"{target.name}-v{version}"
+    about = {"reference": reference, "version": version}
+    about |= dict(zip(("collection", "region", "period"), target.key, strict=True))
+    detail = {"step": "submitted", "sha256": upload.sha256, "rows": len(rows), "rows_digest": digest(rows)}
+    with store.write(actor, action, reference, detail) as connection:
+        due = deadline(connection, target) if target.period else None
+        late = None if due is None else days_late(due, upload.received_at)
+        number = add_submission(
+            connection,
+            rows,
+            **about,
+            **facts,
+            check_id=upload.number,
+            sha256=upload.sha256,
+            filename=upload.filename,
+            rows_digest=detail["rows_digest"],
+            supersedes=None if latest is None else latest["reference"],
+            received_at=upload.received_at,
+            submitted_by=actor.subject,
+            due=None if due is None else due.isoformat(),
+            late_days=late,
+        )
+        add_step(connection, number, SUBMITTED, actor.subject)
+        if accept:
+            add_step(connection, number, ACCEPTED, actor.subject, after=SUBMITTED)
+        detail |= {"late_days": late}
+        detail["superseded"] = give_way(connection, about, AT_ACCEPTANCE if accept else AT_SUBMISSION, actor.subject)
+        stored = stored_submission(connection, reference)
     if stored is None:
         raise RuntimeError(f"{reference} was stored but cannot be read back")
     return Receipt.from_row(stored)

@@ -16,11 +16,13 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
 from data_contracts import load_contract
-from pilots.access import LOCAL_ADMINISTRATOR, Actor
+from pilots.access import APPROVER, EVALUATOR, LOCAL_ADMINISTRATOR, Actor
 from pilots.accounts import add_development_accounts, development_sign_in
 from pilots.demonstration.build import build_demonstration
 from pilots.periods import parse
-from pilots.places import current_authorities
+from pilots.places import current_authorities, region_names
+from pilots.receipts import Receipt
+from pilots.returns import accept_return, sign_off_return
 from pilots.storage import Store
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -116,6 +118,29 @@ def people() -> Callable[[Store], dict[str, Actor]]:
         return {actor.subject: actor for actor in development_sign_in(store)}
 
     return signed_in
+
+
+@pytest.fixture
+def approver() -> Actor:
+    """An approver of every region, without an account."""
+    return Actor("local-approver", "Local approver", APPROVER, tuple(region_names()))
+
+
+@pytest.fixture
+def evaluator() -> Actor:
+    """An evaluator without an account."""
+    return Actor("local-evaluator", "Local evaluator", EVALUATOR)
+
+
+@pytest.fixture
+def accepted(approver: Actor, evaluator: Actor) -> Callable[[Store, str], Receipt]:
+    """Brings a submission that somebody else sent to where releases take it: `accepted(store, reference)`."""
+
+    def through(store: Store, reference: str) -> Receipt:
+        sign_off_return(store, approver, reference)
+        return accept_return(store, evaluator, reference)
+
+    return through
 
 
 @pytest.fixture

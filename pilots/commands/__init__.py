@@ -17,8 +17,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "template": ("templates", "Write a return to fill in (XLSX or CSV)."),
         "check": ("returns", "Check a file without submitting it."),
         "submit": ("returns", "Check a file and submit it as a region's return."),
-        "sign-off": ("returns", "Sign off a return, so that releases take it."),
-        "returns": ("returns", "List the returns that were submitted."),
+        "returns": ("returns", "List returns; what is due; explain, sign, accept, send back, withdraw, nil."),
         "findings": ("returns", "Show what the check of a return found."),
     },
     "Register and published data": {

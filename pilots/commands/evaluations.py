@@ -27,7 +27,7 @@ PLAN_COLUMNS = ["plan", "version", "title", "reform", "outcomes", "window", "dig
 @task_command("release")
 @click.option("--name", help="A name for readers; without it, one is made from the date.")
 def release(session: Session, name: str | None) -> None:
-    """Freeze the signed-off returns, the register and the published series of today."""
+    """Freeze the accepted returns, the register and the published series of today."""
     with session.progress("Making the release") as tell:
         made = freezing.make_release(session.store, session.actor, name, progress=tell)
     session.tell(made.to_dict(), release_text(made))

@@ -1,33 +1,23 @@
-"""Commands for returns: check, submit, sign off, look up."""
+"""Commands for returns: check, submit, look up. `decisions` has what comes after."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import click
 import pandas
 
 from pilots import returns as tasks
-from pilots.commands import USER_FAULT
+from pilots.commands import COMMANDS, USER_FAULT, decisions
 from pilots.commands.checked import FINDING_COLUMNS, explained, explanations_of, findings_told, report_text
-from pilots.commands.shared import Session, content_of, file_argument, region_code, task_command
+from pilots.commands.shared import Session, about_a_return, content_of, file_argument, region_code, task_command
 from pilots.commands.text import table
+from pilots.deadlines import late_words
+from pilots.explanations import newest_check
+from pilots.life import STATES
 from pilots.tables import heading, moment
 
-RECEIPT_COLUMNS = ("reference", "status", "rows", "received_at", "submitted_by")
-
-
-def about_a_return(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that name a return."""
-    for option in (
-        click.option("--period", required=True, help="Such as “2023/24 autumn”."),
-        click.option("--region", required=True, help="Code or name, such as E12000001 or “North East”."),
-        click.option("--collection", required=True, help="What is asked for, such as ehcp_process."),
-    ):
-        function = option(function)
-    return function
+RECEIPT_COLUMNS = ("reference", "status", "rows", "received_at", "late_days", "submitted_by")
 
 
 @task_command("check")
@@ -40,7 +30,8 @@ def check(session: Session, file: Path, collection: str, region: str, period: st
     """
     code = region_code(region)
     report = tasks.check_return(session.store, session.actor, collection, code, period, file.name, content_of(file))
-    session.tell(report.to_dict(), report_text(report))
+    kept = newest_check(session.store, session.actor, collection, code, period, report.sha256)
+    session.tell({**report.to_dict(), "check": kept}, f"{report_text(report)}\nKept as {kept}.")
     if report.errors:
         raise click.exceptions.Exit(USER_FAULT)
 
@@ -65,25 +56,33 @@ def submit(
     session.tell(receipt.to_dict(), receipt.text())
 
 
-@task_command("sign-off")
-@click.argument("reference")
-def sign_off(session: Session, reference: str) -> None:
-    """Sign off the return of REFERENCE: its figures are complete and right, and may be used."""
-    receipt = tasks.sign_off_return(session.store, session.actor, reference)
-    session.tell(receipt.to_dict(), receipt.text())
-
-
-@task_command("returns")
+@click.group("returns", invoke_without_command=True, short_help=COMMANDS["returns"][1])
 @click.option("--collection", help="Only this collection.")
 @click.option("--region", help="Only this region, by code or name.")
 @click.option("--period", help="Only this period.")
-def returns(session: Session, collection: str | None, region: str | None, period: str | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print plain JSON and nothing else.")
+@click.option("--as", "acting_as", metavar="SUBJECT", help="Act as this development account.")
+@click.pass_context
+def returns(context: click.Context, as_json: bool, acting_as: str | None, **narrowed: str | None) -> None:
+    """List the returns that were submitted, newest first; or do something about one."""
+    if context.invoked_subcommand is None:
+        listing(Session(as_json, acting_as), **narrowed)
+
+
+def listing(session: Session, collection: str | None, region: str | None, period: str | None) -> None:
     """List the returns that were submitted, newest first."""
     code = None if region is None else region_code(region)
     found = [receipt.to_dict() for receipt in tasks.submissions(session.store, session.actor, collection, code, period)]
     listed = pandas.DataFrame(found, columns=list(RECEIPT_COLUMNS))
     listed["received_at"] = listed["received_at"].map(moment)
-    session.tell(found, table(listed.rename(columns=heading)) if found else "No returns have been submitted.")
+    listed["status"] = listed["status"].map(lambda state: STATES[state].words)
+    listed["late_days"] = listed["late_days"].map(lambda days: "" if pandas.isna(days) else late_words(int(days)))
+    shown = listed.rename(columns={"late_days": "timing"}).rename(columns=heading)
+    session.tell(found, table(shown) if found else "No returns have been submitted.")
+
+
+for one in decisions.COMMANDS_OF_RETURNS:
+    returns.add_command(one)
 
 
 @task_command("findings")

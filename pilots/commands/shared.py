@@ -111,6 +111,17 @@ def task_command(name: str) -> Callable[[Callable[..., None]], click.Command]:
 file_argument = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 
 
+def about_a_return(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that name a return."""
+    for option in (
+        click.option("--period", required=True, help="Such as “2023/24 autumn”."),
+        click.option("--region", required=True, help="Code or name, such as E12000001 or “North East”."),
+        click.option("--collection", required=True, help="What is asked for, such as ehcp_process."),
+    ):
+        function = option(function)
+    return function
+
+
 def content_of(path: Path) -> bytes:
     """The bytes of a file; of one that is too large, no more than it takes for the check to say so."""
     with path.open("rb") as handle:

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from importlib import resources
 
 from pilots import accounts, register, releases, returns, runs
-from pilots.access import EVALUATOR, LEAD, Actor, check_actor_can
+from pilots.access import APPROVER, EVALUATOR, LEAD, Actor, check_actor_can
 from pilots.demonstration.design import LAST, NORTH_EAST, terms
 from pilots.demonstration.examples import REASON, RESTATED, restated_files
 from pilots.demonstration.known import SETTING, check_version, setting
 from pilots.demonstration.synthetic import DEFAULT_SEED, EHCP_PROCESS, VERSION, Programme, programme
 from pilots.errors import UserError
+from pilots.life import ACCEPTED, SIGNED_OFF, SUBMITTED
 from pilots.places import region_names
 from pilots.plans import Plan, load_plan, register_plan
 from pilots.receipts import Receipt
@@ -64,9 +65,11 @@ def build_demonstration(store: Store, actor: Actor, seed: int = DEFAULT_SEED, pr
     people = accounts.development_sign_in(store)
     tell(0.01, "Registering who started which reform when")
     register.register_reforms(store, actor, REGISTER_FILE, made.register)
-    leads = {one.regions[0]: one for one in people if one.role == LEAD}
-    _send_returns(store, actor, made, leads, lambda part, words: tell(_between(_RETURNS_FROM, _RETURNS_TO, part), words))
     evaluator = next(one for one in people if one.role == EVALUATOR)
+    staff = {(one.role, one.regions[0]): one for one in people if one.regions}
+    _send_returns(
+        store, actor, made, staff, evaluator, lambda part, words: tell(_between(_RETURNS_FROM, _RETURNS_TO, part), words)
+    )
     tell(_RETURNS_TO, "Freezing the returns in a release")
     release = _release(store, evaluator)
     _run_plans(store, evaluator, release, lambda part, words: tell(_between(_RETURNS_TO + 0.01, 1.0, part), words))
@@ -113,7 +116,9 @@ def _expected(made: Programme) -> list[_Return]:
     return [one for one in everything if one.key != (EHCP_PROCESS, NORTH_EAST, LAST)]
 
 
-def _send_returns(store: Store, actor: Actor, made: Programme, leads: dict[str, Actor], tell: Progress) -> None:
+def _send_returns(
+    store: Store, actor: Actor, made: Programme, staff: dict[tuple[str, str], Actor], evaluator: Actor, tell: Progress
+) -> None:
     there: dict[tuple[str, str, str], Receipt] = {}
     for receipt in returns.submissions(store, actor):  # newest first
         there.setdefault((receipt.collection, receipt.region, receipt.period), receipt)
@@ -121,12 +126,13 @@ def _send_returns(store: Store, actor: Actor, made: Programme, leads: dict[str, 
     for number, one in enumerate(wanted):
         tell(number / len(wanted), f"{one.period}: {names[one.region]} sends {one.collection}")
         latest = there.get(one.key)
-        if latest is None or latest.status != "signed_off":
-            _send(store, leads[one.region], made, one, latest)
+        if latest is None or latest.status != ACCEPTED:
+            latest = _sent(store, staff[LEAD, one.region], made, one, latest)
+            _signed_and_accepted(store, staff[APPROVER, one.region], evaluator, latest)
 
 
-def _send(store: Store, lead: Actor, made: Programme, one: _Return, latest: Receipt | None) -> None:
-    """Submit and sign off one return; `latest` is what an interrupted build left of it."""
+def _sent(store: Store, lead: Actor, made: Programme, one: _Return, latest: Receipt | None) -> Receipt:
+    """Submit one return; `latest` is what an interrupted build left of it. Where that is the whole of it, it is given back."""
     table = made.returns[one.collection]
     name, content = table.filename(one.region, one.period), table.file(one.region, one.period)
     explanations = table.explanations(one.region, one.period)
@@ -137,8 +143,15 @@ def _send(store: Store, lead: Actor, made: Programme, one: _Return, latest: Rece
             refused, mistaken = restated_files(made)
             returns.check_return(store, lead, *one.key, name, refused)
             returns.submit_return(store, lead, *one.key, name, mistaken, explanations=explanations)
-    receipt = returns.submit_return(store, lead, *one.key, name, content, explanations=explanations, reason=reason)
-    returns.sign_off_return(store, lead, receipt.reference)
+    return returns.submit_return(store, lead, *one.key, name, content, explanations=explanations, reason=reason)
+
+
+def _signed_and_accepted(store: Store, approver: Actor, evaluator: Actor, sent: Receipt) -> None:
+    """Bring a submission through the steps that it still lacks."""
+    if sent.status == SUBMITTED:
+        returns.sign_off_return(store, approver, sent.reference)
+    if sent.status in (SUBMITTED, SIGNED_OFF):
+        returns.accept_return(store, evaluator, sent.reference)
 
 
 def _release(store: Store, evaluator: Actor) -> Release:

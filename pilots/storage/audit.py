@@ -6,6 +6,7 @@ Each event carries the digest of the one before, so that an event cannot be chan
 import hashlib
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import JSON, Column, Connection, Index, Integer, String, Table, insert, select
@@ -68,6 +69,11 @@ def verify(connection: Connection) -> list[str]:
             found.append(f"Event {event['id']} is not what was stored.")
         previous = event["digest"]
     return found
+
+
+def began_at(connection: Connection) -> datetime | None:
+    """When the first event was stored, which is when the store came into use; None in a new store."""
+    return connection.execute(select(AUDIT.c.at).order_by(AUDIT.c.id).limit(1)).scalar()
 
 
 def events(

@@ -1,16 +1,17 @@
 """Checks of uploaded files: what came, what became of the check, and every finding, of failed checks too."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Column, Connection, ForeignKey, Index, Integer, String, Table, Text, insert, select, update
+from sqlalchemy import JSON, Column, Connection, ForeignKey, Index, Integer, String, Table, Text, func, insert, select, update
 
 from pilots.storage.base import METADATA, Moment, now
 
 RECEIVED = "could not finish checking"  # stays so when the check dies half-way: the bytes are there, nothing else is
 CHECKED = "checked"
 REPEATED = "the same file again"
+NIL = "nil return declared"
 
 CHECKS = Table(
     "checks",
@@ -50,6 +51,17 @@ FINDINGS = Table(
     Column("key", Text, nullable=False),
 )
 
+NOTES = Table(
+    "query_notes",
+    METADATA,
+    Column("check_id", Integer, ForeignKey("checks.id"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("key", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("by", String(200), nullable=False),
+)
+
 
 def add_check(connection: Connection, *, received_by: str, **facts: Any) -> tuple[int, datetime]:
     """Note that a file (sha256, filename, collection, region, period) has come. Gives the check's number and when it came."""
@@ -81,6 +93,36 @@ def finish_check(
 def mark_repeated(connection: Connection, number: int) -> None:
     """Note that the file is the one that was submitted already, so that it was not checked again."""
     connection.execute(update(CHECKS).where(CHECKS.c.id == number).values(state=REPEATED, checked_at=now()))
+
+
+def mark_nil(connection: Connection, number: int, contract_version: str) -> None:
+    """Note that what came is the declaration of a nil return, in which there is nothing to check."""
+    values = {"state": NIL, "checked_at": now(), "contract_version": contract_version, "errors": 0, "queries": 0, "notes": 0}
+    connection.execute(update(CHECKS).where(CHECKS.c.id == number).values(**values))
+
+
+def add_notes(connection: Connection, number: int, notes: Mapping[str, str], by: str) -> None:
+    """Keep what somebody says of the queries of a check: text by key of finding, or by rule. A later text takes the place."""
+    last = connection.execute(select(func.max(NOTES.c.position)).where(NOTES.c.check_id == number)).scalar()
+    first, at = (0 if last is None else last + 1), now()
+    rows = [
+        {"check_id": number, "position": first + place, "key": key, "note": text, "at": at, "by": by}
+        for place, (key, text) in enumerate(notes.items())
+    ]
+    if rows:
+        connection.execute(insert(NOTES), rows)
+
+
+def stored_notes(connection: Connection, collection: str, region: str, period: str, sha256: str) -> dict[str, str]:
+    """What was said of the queries of a file, in whichever check of it for this return; the last word on each key."""
+    query = (
+        select(NOTES.c.key, NOTES.c.note)
+        .join(CHECKS, CHECKS.c.id == NOTES.c.check_id)
+        .where(CHECKS.c.collection == collection, CHECKS.c.region == region, CHECKS.c.period == period, CHECKS.c.sha256 == sha256)
+        .order_by(NOTES.c.check_id, NOTES.c.position)
+    )
+    last = {key: note for key, note in connection.execute(query)}
+    return {key: note for key, note in last.items() if note}
 
 
 _SEVERITIES = {"errors": "error", "queries": "query", "notes": "note"}

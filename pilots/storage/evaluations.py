@@ -77,3 +77,11 @@ def stored_runs(connection: Connection) -> list[dict[str, Any]]:
     """All runs with their documents, newest first."""
     columns = [column for column in RUNS.c if column.name != "plan_text"]
     return [dict(row) for row in connection.execute(select(*columns).order_by(RUNS.c.id.desc())).mappings()]
+
+
+def run_sources(connection: Connection) -> list[dict[str, Any]]:
+    """What each run rests on, newest first, without its document: run_id, plan, plan_text, release_id, made_at."""
+    names = ("run_id", "plan", "plan_text", "release_id", "made_at")
+    return [
+        dict(row) for row in connection.execute(select(*(RUNS.c[name] for name in names)).order_by(RUNS.c.id.desc())).mappings()
+    ]

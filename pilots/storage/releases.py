@@ -6,7 +6,7 @@ from sqlalchemy import JSON, Column, Connection, ForeignKey, Integer, String, Ta
 
 from pilots.storage.base import METADATA, Moment, now
 from pilots.storage.published import VINTAGES
-from pilots.storage.submissions import ROWS, SUBMISSIONS
+from pilots.storage.submissions import ROWS, STEPS, SUBMISSIONS
 
 RELEASES = Table(
     "releases",
@@ -114,3 +114,39 @@ def released_vintages(connection: Connection, reference: str) -> list[dict[str, 
     """The published vintages of a release as they are stored, in the order in which they came."""
     query = select(VINTAGES).select_from(RELEASES).join(RELEASE_VINTAGES).join(VINTAGES).where(RELEASES.c.reference == reference)
     return [dict(row) for row in connection.execute(query.order_by(VINTAGES.c.id)).mappings()]
+
+
+def released_and_gone(connection: Connection) -> list[dict[str, Any]]:
+    """Submissions that some release holds and that do not count any more: release, reference, collection, state, at, reason."""
+    newest = (
+        select(func.max(STEPS.c.step)).where(STEPS.c.submission_id == SUBMISSIONS.c.id).correlate(SUBMISSIONS).scalar_subquery()
+    )
+    last = STEPS.alias("last")
+    query = (
+        select(
+            RELEASES.c.reference.label("release"),
+            SUBMISSIONS.c.reference,
+            SUBMISSIONS.c.collection,
+            last.c.state,
+            last.c.at,
+            last.c.reason,
+        )
+        .select_from(RELEASES)
+        .join(RELEASE_SUBMISSIONS)
+        .join(SUBMISSIONS)
+        .join(last, (last.c.submission_id == SUBMISSIONS.c.id) & (last.c.step == newest))
+        .where(last.c.state != "accepted")
+        .order_by(RELEASES.c.id, SUBMISSIONS.c.id)
+    )
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def releases_with(connection: Connection, submission: int) -> set[str]:
+    """References of the releases that hold a submission."""
+    query = (
+        select(RELEASES.c.reference)
+        .select_from(RELEASES)
+        .join(RELEASE_SUBMISSIONS)
+        .where(RELEASE_SUBMISSIONS.c.submission_id == submission)
+    )
+    return set(connection.execute(query).scalars())

@@ -1,4 +1,4 @@
-"""Submissions: one uploaded version of a return each. Rows are only ever added; what became of one is told by its events."""
+"""Submissions: one version of a return each. Rows are only ever added; what became of one is told by its numbered steps."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -17,7 +17,6 @@ from sqlalchemy import (
     UniqueConstraint,
     and_,
     bindparam,
-    case,
     func,
     insert,
     select,
@@ -25,8 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from pilots.storage.base import METADATA, Moment, now
-
-SIGNED_OFF = "signed_off"
+from pilots.storage.checks import CHECKS
 
 SUBMISSIONS = Table(
     "submissions",
@@ -49,6 +47,9 @@ SUBMISSIONS = Table(
     Column("received_at", Moment, nullable=False),
     Column("submitted_at", Moment, nullable=False),
     Column("submitted_by", String(200), nullable=False),
+    Column("due", String(10)),  # the day on which it was due when it came, and the days that it came after it
+    Column("late_days", Integer),
+    Column("nil_reason", Text),  # why there was nothing to return; only where the return is nil
     UniqueConstraint("collection", "region", "period", "version"),
 )
 
@@ -60,14 +61,16 @@ ROWS = Table(
     Column("data", JSON, nullable=False),
 )
 
-EVENTS = Table(
-    "submission_events",
+STEPS = Table(
+    "submission_steps",
     METADATA,
     Column("submission_id", Integer, ForeignKey("submissions.id"), primary_key=True),
-    Column("state", String(40), primary_key=True),
+    Column("step", Integer, primary_key=True),
+    Column("state", String(20), nullable=False),
     Column("at", Moment, nullable=False),
     Column("by", String(200), nullable=False),
     Column("reason", Text),
+    UniqueConstraint("submission_id", "state"),
 )
 
 
@@ -100,60 +103,88 @@ def add_submission(connection: Connection, rows: Sequence[tuple[int, dict[str, A
     return int(number)  # type: ignore[arg-type]
 
 
-def add_state(connection: Connection, number: int, state: str, by: str, reason: str | None = None) -> bool:
-    """Note that a submission has come to a state. False where it was there already."""
+class StepTaken(Exception):
+    """A submission is not in the state any more from which it was to go on: someone else took a step first."""
+
+
+def add_step(
+    connection: Connection, number: int, state: str, by: str, reason: str | None = None, after: str | None = None
+) -> None:
+    """Bring a submission from the state `after` (None: from nothing) to another; the database decides which of two comes first.
+
+    Raises:
+        StepTaken: it is not in that state any more.
+    """
+    query = select(STEPS.c.step, STEPS.c.state).where(STEPS.c.submission_id == number).order_by(STEPS.c.step.desc()).limit(1)
+    last = connection.execute(query).first()
+    if (None if last is None else last.state) != after:
+        raise StepTaken(state)
+    step = 1 if last is None else last.step + 1
+    values = {"submission_id": number, "step": step, "state": state, "at": now(), "by": by, "reason": reason}
     try:
         with connection.begin_nested():
-            connection.execute(insert(EVENTS).values(submission_id=number, state=state, at=now(), by=by, reason=reason))
-    except IntegrityError:
-        return False
-    return True
+            connection.execute(insert(STEPS).values(**values))
+    except IntegrityError as error:
+        raise StepTaken(state) from error
+
+
+def stored_steps(connection: Connection, number: int) -> list[dict[str, Any]]:
+    """The steps of a submission in their order: step, state, at, by, reason."""
+    columns = [column for column in STEPS.c if column.name != "submission_id"]
+    query = select(*columns).where(STEPS.c.submission_id == number).order_by(STEPS.c.step)
+    return [dict(row) for row in connection.execute(query).mappings()]
 
 
 @cache
 def _submissions(*names: str) -> Select[Any]:
-    """Submissions with their status: superseded by a later signed one, or, while unsigned, by any later one.
+    """Submissions with their state, who signed and accepted them, and the counts of their check.
 
-    `names` are the columns asked for equality, `regions` and `status`, each a parameter of the query. Only collection, region and
-    period narrow what is compared: versions of one return are compared with each other. Kept, since making it takes longer than
-    running it.
+    `names` are the columns asked for equality, `regions` and `status`, each a parameter of the query. Kept, since making it takes
+    longer than running it.
     """
-    signed = and_(EVENTS.c.submission_id == SUBMISSIONS.c.id, EVENTS.c.state == SIGNED_OFF)
-    same_return = [SUBMISSIONS.c.collection, SUBMISSIONS.c.region, SUBMISSIONS.c.period]
-    signed_version = case((EVENTS.c.state.is_not(None), SUBMISSIONS.c.version), else_=0)
-    narrow = [SUBMISSIONS.c[name] == bindparam(name) for name in names if name in ("collection", "region", "period")]
-    if "regions" in names:
-        narrow.append(SUBMISSIONS.c.region.in_(bindparam("regions", expanding=True)))
-    inner = (
+    present, signed, accepted, other = (STEPS.alias(name) for name in ("present", "signed", "accepted", "other"))
+    newest = select(func.max(other.c.step)).where(other.c.submission_id == SUBMISSIONS.c.id).scalar_subquery()
+    query = (
         select(
             SUBMISSIONS,
-            EVENTS.c.at.label("signed_off_at"),
-            EVENTS.c.by.label("signed_off_by"),
-            func.max(SUBMISSIONS.c.version).over(partition_by=same_return).label("latest_version"),
-            func.max(signed_version).over(partition_by=same_return).label("latest_signed"),
+            present.c.state.label("status"),
+            present.c.at.label("status_at"),
+            present.c.by.label("status_by"),
+            present.c.reason.label("status_reason"),
+            signed.c.at.label("signed_off_at"),
+            signed.c.by.label("signed_off_by"),
+            accepted.c.at.label("accepted_at"),
+            accepted.c.by.label("accepted_by"),
+            CHECKS.c.queries,
+            CHECKS.c.notes,
         )
-        .select_from(SUBMISSIONS.outerjoin(EVENTS, signed))
-        .where(*narrow)
-        .subquery()
+        .select_from(SUBMISSIONS)
+        .join(CHECKS, CHECKS.c.id == SUBMISSIONS.c.check_id)
+        .join(present, and_(present.c.submission_id == SUBMISSIONS.c.id, present.c.step == newest))
+        .outerjoin(signed, and_(signed.c.submission_id == SUBMISSIONS.c.id, signed.c.state == "signed_off"))
+        .outerjoin(accepted, and_(accepted.c.submission_id == SUBMISSIONS.c.id, accepted.c.state == "accepted"))
+        .order_by(SUBMISSIONS.c.id.desc())
     )
-    unsigned = inner.c.signed_off_at.is_(None)
-    status = case(
-        (inner.c.version < inner.c.latest_signed, "superseded"),
-        (and_(unsigned, inner.c.version < inner.c.latest_version), "superseded"),
-        (unsigned, "submitted"),
-        else_=SIGNED_OFF,
-    )
-    query = select(inner, status.label("status")).order_by(inner.c.id.desc())
-    return query.where(status == bindparam("status")) if "status" in names else query
+    asked = {**{name: SUBMISSIONS.c[name] for name in _ASKED}, "status": present.c.state}
+    for name in names:
+        query = query.where(
+            SUBMISSIONS.c.region.in_(bindparam("regions", expanding=True))
+            if name == "regions"
+            else asked[name] == bindparam(name)
+        )
+    return query
+
+
+_ASKED = ("collection", "region", "period", "reference")
 
 
 def stored_submissions(connection: Connection, regions: Sequence[str] | None = None, **equal: str | None) -> list[dict[str, Any]]:
-    """Submissions with status and sign-off, newest first, of these regions (None: all).
+    """Submissions with their state, newest first, of these regions (None: all).
 
     Args:
         connection: a reading connection.
         regions: codes of regions; None for all.
-        **equal: `collection=`, `region=`, `period=`, `status=` narrow further; None does not.
+        **equal: `collection=`, `region=`, `period=`, `reference=`, `status=` narrow further; None does not.
     """
     asked: dict[str, Any] = {name: value for name, value in equal.items() if value is not None}
     if regions is not None:
@@ -162,12 +193,9 @@ def stored_submissions(connection: Connection, regions: Sequence[str] | None = N
 
 
 def stored_submission(connection: Connection, reference: str) -> dict[str, Any] | None:
-    """One submission with its status, or None."""
-    key = select(SUBMISSIONS.c.collection, SUBMISSIONS.c.region, SUBMISSIONS.c.period).where(SUBMISSIONS.c.reference == reference)
-    place = connection.execute(key).mappings().first()
-    if place is None:
-        return None
-    return next(one for one in stored_submissions(connection, **place) if one["reference"] == reference)
+    """One submission with its state, or None."""
+    found = stored_submissions(connection, reference=reference)
+    return found[0] if found else None
 
 
 def latest_submission(connection: Connection, collection: str, region: str, period: str) -> dict[str, Any] | None:

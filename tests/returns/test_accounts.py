@@ -3,7 +3,7 @@ from collections.abc import Callable
 import pytest
 
 from pilots import accounts, returns
-from pilots.access import ACTIONS, ADMINISTRATOR, LEAD, ROLES, Actor, NotAllowed, actor_can, check_actor_can
+from pilots.access import ACTIONS, ADMINISTRATOR, LEAD, REGIONAL, ROLES, Actor, NotAllowed, actor_can, check_actor_can
 from pilots.accounts import AccountError
 from pilots.storage import Store, audit
 
@@ -13,7 +13,7 @@ def test_development_accounts_are_added_once(any_store: Store, administrator: Ac
     accounts.add_development_accounts(any_store, administrator)
     found = accounts.development_sign_in(any_store)
     assert [actor.subject for actor in found[:3]] == ["administrator", "evaluator", "researcher"]
-    assert [actor.regions for actor in found[3:]] == [(f"E1200000{number}",) for number in range(1, 10)]
+    assert [actor.regions for actor in found[3:]] == 2 * [(f"E1200000{number}",) for number in range(1, 10)]
     assert {actor.issuer for actor in found} == {"development"} and {actor.role for actor in found} == set(ROLES)
     with any_store.read() as connection:
         assert len(audit.events(connection, action="manage_accounts")) == 1
@@ -48,7 +48,8 @@ def test_account_is_added_and_changed(store: Store, administrator: Actor) -> Non
         ({"role": "minister"}, "There is no role “minister”"),
         ({"regions": ["E13000001"]}, "There is no region “E13000001”"),
         ({"regions": []}, "needs at least one region"),
-        ({"role": "evaluator"}, "Regions are for leads only"),
+        ({"role": "evaluator"}, "Regions are for lead and approver only"),
+        ({"role": "approver", "regions": []}, "approver needs at least one region"),
         ({"issuer": "local"}, "“local” vouches for no accounts"),
     ],
 )
@@ -92,14 +93,22 @@ def test_check_raises_exactly_where_the_actor_may_not(action: str) -> None:
                     check_actor_can(actor, action, region)
 
 
-def test_lead_never_acts_outside_the_own_regions() -> None:
-    lead = Actor("x", "X", LEAD, ("E12000001",))
-    assert not any(actor_can(lead, action, "E12000002") for action in ACTIONS)
-    assert {action for action in ACTIONS if actor_can(lead, action, None)} == {"read_returns", "read_register"}
+@pytest.mark.parametrize("role", REGIONAL)
+def test_regional_roles_never_act_outside_their_own_regions(role: str) -> None:
+    mine = Actor("x", "X", role, ("E12000001",))
+    assert not any(actor_can(mine, action, "E12000002") for action in ACTIONS)
+    assert {action for action in ACTIONS if actor_can(mine, action, None)} == {"read_returns", "read_register"}
+
+
+def test_submitting_signing_and_accepting_are_three_roles() -> None:
+    allowed = {action: ACTIONS[action][1] for action in ("submit_return", "sign_off_return", "accept_return")}
+    assert not allowed["submit_return"] & allowed["sign_off_return"] - {ADMINISTRATOR}
+    assert not allowed["sign_off_return"] & allowed["accept_return"] - {ADMINISTRATOR}
+    assert not allowed["submit_return"] & allowed["accept_return"] - {ADMINISTRATOR}
 
 
 def test_refusal_names_who_can() -> None:
     with pytest.raises(NotAllowed, match="Ask an evaluator or an administrator"):
         check_actor_can(Actor("x", "X", "researcher"), "make_release")
-    with pytest.raises(NotAllowed, match="own regions only: E12000001"):
+    with pytest.raises(NotAllowed, match="A lead acts for their own regions only: E12000001"):
         check_actor_can(Actor("x", "X", LEAD, ("E12000001",)), "submit_return", "E12000002")

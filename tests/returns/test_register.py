@@ -32,7 +32,7 @@ def test_without_a_register_the_launch_is_there(store: Store, administrator: Act
 def test_registered_spells_come_back_as_registered(any_store: Store, administrator: Actor, register_csv: Csv) -> None:
     content = register_csv(HARTLEPOOL, "E06000001,tailored_lists,2024-01-08,2024-08-31,1,0.25,next stage", TRAFFORD)
     receipt = register.register_reforms(any_store, administrator, "register.csv", content)
-    assert receipt.reference == "REFORM-REGISTER-E92000001-v1" and receipt.status == "signed_off" and receipt.rows == 3
+    assert receipt.reference == "REFORM-REGISTER-E92000001-v1" and receipt.status == "accepted" and receipt.rows == 3
     assert (receipt.region, receipt.period) == ("E92000001", "")
     assert rows_of(register.spells(any_store, administrator)) == [
         ("E12000001", "E06000001", "digital_ehcp", date(2024, 1, 8), None, 2, 0.5, None),

@@ -36,12 +36,13 @@ class Programme:
     actor: Actor
     csv: Csv
     register_csv: Csv
+    accepted: Callable[[Store, str], Any]
 
-    def send(self, region: str, period: str, first: int = 100, sign: bool = True, reason: str | None = None) -> str:
+    def send(self, region: str, period: str, first: int = 100, accept: bool = True, reason: str | None = None) -> str:
         content = self.csv(region, period, first)
         receipt = returns.submit_return(self.store, self.actor, EHCP, region, period, "r.csv", content, reason=reason)
-        if sign:
-            returns.sign_off_return(self.store, self.actor, receipt.reference)
+        if accept:
+            self.accepted(self.store, receipt.reference)
         return receipt.reference
 
     def publish(self, edition: str, content: bytes, figures: list[tuple[Any, ...]] | None = None) -> str:
@@ -75,8 +76,10 @@ class Programme:
 
 
 @pytest.fixture
-def made(administrator: Actor, ehcp_csv: Csv, register_csv: Csv) -> Callable[[Store], Programme]:
-    return lambda store: Programme(store, administrator, ehcp_csv, register_csv)
+def made(
+    administrator: Actor, ehcp_csv: Csv, register_csv: Csv, accepted: Callable[[Store, str], Any]
+) -> Callable[[Store], Programme]:
+    return lambda store: Programme(store, administrator, ehcp_csv, register_csv, accepted)
 
 
 @pytest.fixture
@@ -89,11 +92,11 @@ def any_programme(any_store: Store, made: Callable[[Store], Programme]) -> Progr
     return made(any_store)
 
 
-def test_release_holds_what_is_signed_off_and_published(any_programme: Programme) -> None:
+def test_release_holds_what_is_accepted_and_published(any_programme: Programme) -> None:
     told: list[float] = []
     any_programme.register()
     first = any_programme.send(NORTH_EAST, AUTUMN)
-    any_programme.send(NORTH_EAST, SPRING, sign=False)
+    any_programme.send(NORTH_EAST, SPRING, accept=False)
     vintage = any_programme.publish("2025", b"first")
     release = releases.make_release(
         any_programme.store, any_programme.actor, " Spring 2024 ", progress=lambda share, words: told.append(share)
@@ -237,7 +240,7 @@ def test_names(programme: Programme) -> None:
 
 
 def test_nothing_to_release_and_no_release_are_told(programme: Programme) -> None:
-    programme.send(NORTH_EAST, AUTUMN, sign=False)
+    programme.send(NORTH_EAST, AUTUMN, accept=False)
     with pytest.raises(ReleaseError, match="There is nothing to release"):
         programme.release()
     with pytest.raises(ReleaseError, match="There is no release yet"):

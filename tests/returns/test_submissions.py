@@ -43,7 +43,7 @@ def steps(store: Store) -> Iterator[tuple[str, str | None, str]]:
                 yield event["action"], event["detail"].get("step"), event["subject"]
 
 
-def test_from_check_to_sign_off_and_a_new_version(store: Store, lead: Actor, ehcp_csv: Csv) -> None:
+def test_from_check_to_acceptance_and_a_new_version(store: Store, staff: People, lead: Actor, ehcp_csv: Csv) -> None:
     content = ehcp_csv(NORTH_EAST, TERM)
     report = returns.check_return(store, lead, EHCP, NORTH_EAST, TERM, "return.csv", content)
     assert not report.errors and not report.queries
@@ -55,14 +55,17 @@ def test_from_check_to_sign_off_and_a_new_version(store: Store, lead: Actor, ehc
     assert first.sha256 == hashlib.sha256(content).hexdigest()
     assert first.submitted_by == lead.subject and first.received_at <= first.submitted_at
 
-    signed = returns.sign_off_return(store, lead, first.reference)
-    assert (signed.status, signed.signed_off_by) == ("signed_off", lead.subject)
+    signed = returns.sign_off_return(store, staff[f"approver-{NORTH_EAST}"], first.reference)
+    assert (signed.status, signed.signed_off_by) == ("signed_off", f"approver-{NORTH_EAST}")
+    taken = returns.accept_return(store, staff["evaluator"], first.reference)
+    assert (taken.status, taken.accepted_by, taken.signed_off_by) == ("accepted", "evaluator", f"approver-{NORTH_EAST}")
 
     second = send(store, lead, ehcp_csv(NORTH_EAST, TERM, first=120), reason="Two requests were missed.")
     assert (second.version, second.supersedes, second.reason) == (2, first.reference, "Two requests were missed.")
-    # What was signed off stays in force until the new version is signed off too.
-    assert returns.submission(store, lead, first.reference).status == "signed_off"
-    returns.sign_off_return(store, lead, second.reference)
+    # What was accepted stays in force until the new version is accepted too.
+    returns.sign_off_return(store, staff[f"approver-{NORTH_EAST}"], second.reference)
+    assert returns.submission(store, lead, first.reference).status == "accepted"
+    returns.accept_return(store, staff["evaluator"], second.reference)
     assert returns.submission(store, lead, first.reference).status == "superseded"
     assert [one.reference for one in returns.submissions(store, lead)] == [second.reference, first.reference]
     newest = returns.latest(store, lead, EHCP, NORTH_EAST, TERM)
@@ -79,10 +82,12 @@ def test_from_check_to_sign_off_and_a_new_version(store: Store, lead: Actor, ehc
         ("submit_return", "checked", "EHCP-PROCESS-E12000001-2023-24-AUTUMN"),
         ("submit_return", "submitted", first.reference),
         ("sign_off_return", None, first.reference),
+        ("accept_return", None, first.reference),
         ("submit_return", "received", "EHCP-PROCESS-E12000001-2023-24-AUTUMN"),
         ("submit_return", "checked", "EHCP-PROCESS-E12000001-2023-24-AUTUMN"),
         ("submit_return", "submitted", second.reference),
         ("sign_off_return", None, second.reference),
+        ("accept_return", None, second.reference),
     ]
 
 
@@ -94,19 +99,13 @@ def test_new_version_needs_a_reason(store: Store, lead: Actor, ehcp_csv: Csv) ->
     assert [one.version for one in returns.submissions(store, lead)] == [1]
 
 
-def test_older_version_cannot_be_signed_off_any_more(store: Store, lead: Actor, ehcp_csv: Csv) -> None:
+def test_older_version_cannot_be_signed_off_any_more(store: Store, lead: Actor, approver: Actor, ehcp_csv: Csv) -> None:
     first = send(store, lead, ehcp_csv(NORTH_EAST, TERM))
     second = send(store, lead, ehcp_csv(NORTH_EAST, TERM, first=110), reason="A correction.")
     assert returns.submission(store, lead, first.reference).status == "superseded"
     with pytest.raises(UserError, match=f"{second.reference} has taken its place"):
-        returns.sign_off_return(store, lead, first.reference)
+        returns.sign_off_return(store, approver, first.reference)
     assert returns.submission(store, lead, first.reference).signed_off_at is None
-
-
-def test_signing_off_twice_does_no_harm(store: Store, lead: Actor, administrator: Actor, ehcp_csv: Csv) -> None:
-    reference = send(store, lead, ehcp_csv(NORTH_EAST, TERM)).reference
-    once = returns.sign_off_return(store, lead, reference)
-    assert returns.sign_off_return(store, administrator, reference) == once
 
 
 def test_same_file_again_gives_the_receipt_it_had(store: Store, lead: Actor, ehcp_csv: Csv) -> None:
@@ -194,13 +193,17 @@ def test_period_that_is_not_asked_for_and_unknown_names_are_told(store: Store, a
 def test_unknown_references_are_told(store: Store, administrator: Actor) -> None:
     with pytest.raises(UserError, match="There is no submission “X-v1”"):
         returns.submission(store, administrator, "X-v1")
-    with pytest.raises(UserError, match="There is no submission “X-v1”"):
-        returns.sign_off_return(store, administrator, "X-v1")
+    for step in (returns.sign_off_return, returns.accept_return):
+        with pytest.raises(UserError, match="There is no submission “X-v1”"):
+            step(store, administrator, "X-v1")
+    for told in (returns.send_back_return, returns.withdraw_return):
+        with pytest.raises(UserError, match="There is no submission “X-v1”"):
+            told(store, administrator, "X-v1", "A reason.")
     with pytest.raises(UserError, match="There is no check “CHECK-000099”"):
         returns.findings(store, administrator, "CHECK-000099")
 
 
-def test_only_leads_of_the_region_and_administrators_send_and_sign(
+def test_only_leads_of_the_region_and_administrators_send_and_leads_do_not_sign(
     store: Store, staff: People, lead: Actor, ehcp_csv: Csv
 ) -> None:
     content = ehcp_csv(NORTH_EAST, TERM)
@@ -214,6 +217,8 @@ def test_only_leads_of_the_region_and_administrators_send_and_sign(
         with pytest.raises(NotAllowed, match="cannot sign off a return"):
             returns.sign_off_return(store, other, reference)
     assert len(returns.checks(store, staff["administrator"])) == 1
+    with pytest.raises(NotAllowed, match="cannot sign off a return"):
+        returns.sign_off_return(store, lead, reference)
     assert returns.sign_off_return(store, staff["administrator"], reference).status == "signed_off"
 
 
@@ -326,19 +331,19 @@ def test_of_two_files_at_once_one_wins_and_the_other_is_told(
     assert states == ["checked", "checked"]
 
 
-def test_version_signed_off_while_a_new_one_is_checked_stays_in_force(
-    store: Store, lead: Actor, ehcp_csv: Csv, monkeypatch: pytest.MonkeyPatch
+def test_version_accepted_while_a_new_one_is_checked_stays_in_force(
+    store: Store, lead: Actor, ehcp_csv: Csv, accepted: Callable[[Store, str], Receipt], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, check = send(store, lead, ehcp_csv(NORTH_EAST, TERM)), uploads.check
 
-    def signs_off_first(*given: Any) -> Report:
-        returns.sign_off_return(store, lead, first.reference)
+    def accepts_first(*given: Any) -> Report:
+        accepted(store, first.reference)
         return check(*given)
 
-    monkeypatch.setattr(uploads, "check", signs_off_first)
+    monkeypatch.setattr(uploads, "check", accepts_first)
     second = send(store, lead, ehcp_csv(NORTH_EAST, TERM, first=110), reason="A correction.")
     statuses = {one.reference: one.status for one in returns.submissions(store, lead)}
-    assert statuses == {first.reference: "signed_off", second.reference: "submitted"}
+    assert statuses == {first.reference: "accepted", second.reference: "submitted"}
 
 
 def test_double_click_submits_once(
@@ -352,12 +357,14 @@ def test_double_click_submits_once(
     assert len(returns.submissions(any_store, administrator)) == 1
 
 
-def test_whole_way_is_the_same_on_each_database(any_store: Store, administrator: Actor, ehcp_csv: Csv) -> None:
+def test_whole_way_is_the_same_on_each_database(
+    any_store: Store, administrator: Actor, ehcp_csv: Csv, accepted: Callable[[Store, str], Receipt]
+) -> None:
     content = ehcp_csv(NORTH_EAST, TERM).replace(b"E06000001", b"\xc3\x89 \x07\xf0\x9f\x99\x82")
     report = returns.check_return(any_store, administrator, EHCP, NORTH_EAST, TERM, "é \x00 “return”.csv", content)
     assert report.errors
     first = send(any_store, administrator, ehcp_csv(NORTH_EAST, TERM))
-    returns.sign_off_return(any_store, administrator, first.reference)
+    accepted(any_store, first.reference)
     rows = returns.submission_rows(any_store, administrator, first.reference)
     assert rows["average_weeks"].tolist() == [21.5] * 12 and rows["average_weeks"].dtype == "Float64"
     assert str(rows["requests"].dtype) == "Int64" and rows["row"].tolist() == list(range(2, 14))
@@ -368,6 +375,6 @@ def test_whole_way_is_the_same_on_each_database(any_store: Store, administrator:
 
 def test_receipt_is_plain_text_and_plain_json(store: Store, lead: Actor, ehcp_csv: Csv) -> None:
     receipt = send(store, lead, ehcp_csv(NORTH_EAST, TERM))
-    assert receipt.reference in receipt.text() and receipt.sha256 in receipt.text() and "not yet signed off" in receipt.text()
+    assert receipt.reference in receipt.text() and receipt.sha256 in receipt.text() and "not yet signed" in receipt.text()
     plain = receipt.to_dict()
     assert plain["received_at"] == receipt.received_at.isoformat() and plain["rows"] == 12

@@ -97,9 +97,14 @@ def _fill(store: Store, table: str) -> None:
     column_values = []
     for column in METADATA.tables[table].columns:
         kind = str(column.type)
-        value = {"INTEGER": "1", "FLOAT": "1", "JSON": "'{}'", "BLOB": "'x'", "DATETIME": "'2024-01-01 00:00:00'"}.get(
-            kind, "'x'"
-        )
+        value = {
+            "INTEGER": "1",
+            "FLOAT": "1",
+            "JSON": "'{}'",
+            "BOOLEAN": "true",
+            "BLOB": "'x'",
+            "DATETIME": "'2024-01-01 00:00:00'",
+        }.get(kind, "'x'")
         column_values.append((f'"{column.name}"', value))
     names, values = zip(*column_values, strict=True)
     with store.engine.connect() as connection:
