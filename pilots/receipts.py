@@ -111,7 +111,9 @@ class Receipt:
 
     def _found(self) -> str:
         """What the check found; what was submitted has no errors."""
-        return f"0 errors, {self.queries or 0:,} queries, each explained, {self.notes or 0:,} notes"
+        queries, notes = self.queries or 0, self.notes or 0
+        asked = "no queries" if queries == 0 else "1 query, explained" if queries == 1 else f"{queries:,} queries, each explained"
+        return f"no errors, {asked}, {'no notes' if notes == 0 else '1 note' if notes == 1 else f'{notes:,} notes'}"
 
     def _timing(self) -> str:
         """Whether it came in time."""

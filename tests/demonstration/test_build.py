@@ -31,19 +31,21 @@ def lead(built: Any) -> Actor:
     return next(one for one in accounts.development_sign_in(built.store) if one.role == LEAD and one.regions == (NORTH_EAST,))
 
 
-def test_every_return_but_one_is_signed_off(built: Any) -> None:
+def test_every_return_but_one_is_accepted(built: Any) -> None:
     there = returns.submissions(built.store, LOCAL_ADMINISTRATOR)
     regional = [one for one in there if one.collection != "reform_register"]
-    signed = {(one.collection, one.region, one.period) for one in regional if one.status == "signed_off"}
-    assert len(signed) == 2 * 9 * 18 - 1
-    assert ("ehcp_process", NORTH_EAST, LAST) not in signed
+    taken = {(one.collection, one.region, one.period) for one in regional if one.status == "accepted"}
+    assert len(taken) == 2 * 9 * 18 - 1
+    assert ("ehcp_process", NORTH_EAST, LAST) not in taken
+    assert {one.signed_off_by for one in regional if one.status == "accepted"} == {f"approver-E1200000{n}" for n in range(1, 10)}
+    assert {one.accepted_by for one in regional} - {None} == {"evaluator"}
     assert {one.submitted_by for one in regional} == {f"lead-E1200000{number}" for number in range(1, 10)}
 
 
 def test_one_return_was_refused_then_sent_with_a_mistake_then_corrected(built: Any) -> None:
     key = ("ehcp_process", "E12000005", "2024/25 autumn")
     there = returns.submissions(built.store, LOCAL_ADMINISTRATOR, *key)
-    assert [(one.version, one.status) for one in there] == [(2, "signed_off"), (1, "superseded")]
+    assert [(one.version, one.status) for one in there] == [(2, "accepted"), (1, "superseded")]
     assert there[0].supersedes == there[1].reference and "Telford" in str(there[0].reason)
     assert [one["errors"] for one in returns.checks(built.store, LOCAL_ADMINISTRATOR, *key)] == [0, 0, 1]
     first, second = (returns.submission_rows(built.store, LOCAL_ADMINISTRATOR, one.reference) for one in reversed(there))
@@ -69,7 +71,7 @@ def test_a_finished_build_does_nothing(built: Any) -> None:
     assert len(returns.checks(built.store, LOCAL_ADMINISTRATOR)) == before
 
 
-def test_the_release_holds_all_that_was_signed_off(built: Any) -> None:
+def test_the_release_holds_all_that_was_accepted(built: Any) -> None:
     evaluator = next(one for one in accounts.development_sign_in(built.store) if one.role == EVALUATOR)
     release = releases.release(built.store, evaluator, RELEASE)
     assert release.to_dict()["returns"] == 324

@@ -56,6 +56,10 @@ def files(tmp_path: Path) -> dict[str, str]:
         ["accounts", "list"],
         ["demonstration"],
         ["returns"],
+        ["returns", "due"],
+        ["returns", "due", "--everything", "--collection", "ap_tiers", "--as", "lead-E12000007"],
+        ["returns", "more-time"],
+        ["returns", "history", "EHCP-PROCESS-E12000005-2024-25-AUTUMN-v1"],
         ["returns", "--region", "London", "--collection", "ap_tiers", "--period", "2023/24 autumn"],
         ["findings", "EHCP-PROCESS-E12000005-2024-25-AUTUMN-v2"],
         ["guide", "ap_tiers"],
@@ -75,7 +79,7 @@ def test_looking_changes_nothing_and_speaks_both_ways(run: Callable[..., Result]
     assert speak(*typed) == first
 
 
-def test_a_return_is_checked_refused_corrected_submitted_and_signed_off(
+def test_a_return_is_checked_refused_corrected_submitted_signed_and_accepted(
     run: Callable[..., Result], speak: Speak, files: dict[str, str]
 ) -> None:
     report = speak("check", files["with faults"], *ABOUT, code=1)
@@ -97,7 +101,13 @@ def test_a_return_is_checked_refused_corrected_submitted_and_signed_off(
     receipt = speak("submit", files["incomplete"], *ABOUT, *why, "--as", "lead-E12000001")
     assert (receipt["reference"], receipt["status"], receipt["submitted_by"]) == (REFERENCE, "submitted", "lead-E12000001")
     assert {one["explanation"] for one in speak("findings", REFERENCE) if one["severity"] == "query"} == {"Late"}
-    assert speak("sign-off", REFERENCE)["status"] == "signed_off"
+    assert "cannot sign off a return" in speak("returns", "sign", REFERENCE, "--as", "lead-E12000001", code=1)["error"]
+
+    def through(reference: str) -> str:
+        assert speak("returns", "sign", reference, "--as", "approver-E12000001")["status"] == "signed_off"
+        return str(speak("returns", "accept", reference, "--as", "evaluator")["status"])
+
+    assert through(REFERENCE) == "accepted"
     assert "give a reason" in speak("submit", files["corrected"], *ABOUT, code=1)["error"]
     second = speak("submit", files["corrected"], *ABOUT, "--reason", "The last authority has sent its figures.")
     assert (second["version"], second["supersedes"]) == (2, REFERENCE)
@@ -106,9 +116,36 @@ def test_a_return_is_checked_refused_corrected_submitted_and_signed_off(
         listed = {one["reference"]: one["status"] for one in speak("returns", "--region", "E12000001")}
         return listed[REFERENCE], listed[second["reference"]]
 
-    assert statuses() == ("signed_off", "submitted"), "the version that was signed off counts until the next one is"
-    speak("sign-off", second["reference"])
-    assert statuses() == ("superseded", "signed_off")
+    assert statuses() == ("accepted", "submitted"), "the version that was accepted counts until the next one is"
+    through(second["reference"])
+    assert statuses() == ("superseded", "accepted")
+
+
+def test_the_other_steps_of_a_return(speak: Speak, files: dict[str, str]) -> None:
+    lead = ("--as", "lead-E12000001")
+    speak("submit", files["corrected"], *ABOUT, *lead)
+    back = speak("returns", "send-back", REFERENCE, "--reason", "Too old.", "--as", "approver-E12000001")
+    assert (back["status"], back["status_reason"]) == ("returned", "Too old.")
+    assert speak("returns", "withdraw", REFERENCE, "--reason", "All wrong.", *lead)["status"] == "withdrawn"
+    nil = speak("returns", "nil", *ABOUT, "--reason", "No figures at all.", *lead)
+    assert (nil["version"], nil["nil_reason"], nil["rows"]) == (2, "No figures at all.", 0)
+    assert [one["state"] for one in speak("returns", "history", REFERENCE)] == ["submitted", "returned", "withdrawn"]
+    asked = speak("returns", "extend", *ABOUT, "--until", "2099-01-31", "--reason", "A new system.", *lead)
+    refused = speak("returns", "decide", asked["reference"], "--grant", *lead, code=1)
+    assert "cannot decide on more time" in refused["error"]
+    assert speak("returns", "decide", asked["reference"], "--grant", "--as", "evaluator")["granted"] is True
+    (due,) = [one for one in speak("returns", "due", "--region", "North East") if one["reference"] == nil["reference"]]
+    assert (due["state"], due["owner"], due["due"], due["nil"]) == ("submitted", "approver", "2099-01-31", True)
+    assert due in speak("returns", "due", "--mine", "--as", "approver-E12000001")
+
+
+def test_queries_are_explained_before_the_file_is_submitted(speak: Speak, files: dict[str, str]) -> None:
+    check = speak("check", files["incomplete"], *ABOUT)["check"]
+    (query,) = speak("returns", "explain", check)
+    assert (query["rule"], query["explanation"], query["offered"]) == ("rows.missing_authority", None, None)
+    (said,) = speak("returns", "explain", check, "--explain", "rows.missing_authority=It has sent nothing.")
+    assert said["explanation"] == "It has sent nothing."
+    assert speak("submit", files["incomplete"], *ABOUT)["explanations"] == {"rows.missing_authority": "It has sent nothing."}
 
 
 def test_a_template_has_the_keys_of_the_last_return_and_never_writes_over_a_file(speak: Speak, tmp_path: Path) -> None:
@@ -165,7 +202,7 @@ def test_the_register_is_sent_again_with_a_reason(speak: Speak, tmp_path: Path, 
     refused = speak("register", str(path), code=1)
     assert "Explain each query" in refused["error"], "the spells that it leaves out are asked for"
     receipt = speak("register", str(path), "--reason", "A trial", "--explain", "history.spell_left_out=A trial")
-    assert (receipt["version"], receipt["status"]) == (2, "signed_off")
+    assert (receipt["version"], receipt["status"]) == (2, "accepted")
     assert [one["authority"] for one in speak("spells", "--reform", "fair_access")] == ["E06000001"]
 
 

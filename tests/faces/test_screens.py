@@ -10,7 +10,7 @@ from pilots.accounts import add_development_accounts, save_account
 from pilots.storage import Store
 
 REGION, PERIOD = "E12000001", "2023/24 autumn"
-SUBMIT, RETURNS = "pages/submit.py", "pages/returns_list.py"
+SUBMIT, RETURNS, DUE = "pages/submit.py", "pages/returns_list.py", "pages/due.py"
 
 
 @pytest.fixture
@@ -39,7 +39,8 @@ def test_a_browser_from_elsewhere_is_offered_nothing(own: Store, screen: Callabl
 @pytest.mark.parametrize(
     ("name", "title", "absent"),
     [
-        ("Lead of North East", "Send a return", "pages/published_data.py"),
+        ("Lead of North East", "Returns due", "pages/published_data.py"),
+        ("Approver of North East", "Returns due", SUBMIT),
         ("DfE evaluator", "What each reform did", SUBMIT),
         ("Researcher", "What each reform did", RETURNS),
         ("Administrator", "What each reform did", ""),
@@ -74,11 +75,12 @@ def test_a_closed_account_is_signed_out_at_the_next_step(own: Store, screen: Cal
 
 
 def about_the_return(shown: Any) -> None:
+    shown.go(SUBMIT)
     shown.choose("Collection", "ehcp_process")
     shown.choose("Period", PERIOD)
 
 
-def test_a_lead_sends_a_return_with_faults_then_the_corrected_one_and_signs_it_off(
+def test_a_return_goes_from_a_lead_to_an_approver_to_the_department(
     own: Store, screen: Callable[..., Any], ehcp_csv: Callable[..., bytes]
 ) -> None:
     good = ehcp_csv(REGION, PERIOD)
@@ -96,12 +98,75 @@ def test_a_lead_sends_a_return_with_faults_then_the_corrected_one_and_signs_it_o
     shown.press("Check my file")
     shown.press("Submit this return")
     assert "Return received" in shown.words and "EHCP-PROCESS-E12000001-2023-24-AUTUMN-v1" in shown.words
-    shown.press("Next: sign it off")
-    assert shown.app.title[0].value == "Returns"
-    shown.press("Sign off this return")
-    assert "is signed off" in shown.words and "Sign off this return" not in shown.buttons
+    assert "Next step by: approver." in shown.words
+    shown.press("See where it stands")
+    assert shown.app.title[0].value == "Returns" and "This return is submitted, not yet signed." in shown.words
+    assert "Sign this return" not in shown.buttons, "a lead does not sign"
+
+    shown.sign_in("Approver of North East")
+    assert "Waiting for you (1)" in shown.words
+    shown.press("Open this return")
+    shown.press("Sign this return")
+    assert "AUTUMN-v1 is signed" in shown.words and "Next step by: DfE." in shown.words
+    assert "Sign this return" not in shown.buttons and "Accept this return" not in shown.buttons
+
+    shown.sign_in("DfE evaluator")
+    shown.go(DUE)
+    shown.press("Open this return")
+    shown.press("Accept this return")
+    assert "AUTUMN-v1 is accepted" in shown.words
     (receipt,) = returns.submissions(own, LOCAL_ADMINISTRATOR)
-    assert (receipt.status, receipt.submitted_by, receipt.signed_off_by) == ("signed_off", "lead-E12000001", "lead-E12000001")
+    assert (receipt.status, receipt.submitted_by) == ("accepted", "lead-E12000001")
+    assert (receipt.signed_off_by, receipt.accepted_by) == ("approver-E12000001", "evaluator")
+
+
+def test_what_is_sent_back_comes_to_the_lead_with_its_reason(
+    own: Store, screen: Callable[..., Any], ehcp_csv: Callable[..., bytes]
+) -> None:
+    sent = returns.submit_return(own, LOCAL_ADMINISTRATOR, "ehcp_process", REGION, PERIOD, "a.csv", ehcp_csv(REGION, PERIOD))
+    shown = screen()
+    shown.sign_in("Approver of North East")
+    shown.press("Open this return")
+    shown.press("Send it back")
+    assert "Say why it is sent back" in shown.words
+    shown.app.text_area[0].set_value("Hartlepool is a term too old.")
+    shown.press("Send it back")
+    assert f"{sent.reference} is sent back" in shown.words and "Reason: Hartlepool is a term too old." in shown.words
+    shown.sign_in("Lead of North East")
+    shown.go(RETURNS)
+    shown.choose("Open a return", sent.reference)
+    assert "Next step by: lead." in shown.words
+    shown.press("Send a new version")
+    assert shown.app.title[0].value == "Send a return"
+    chosen = {box.label: box.value for box in shown.app.selectbox}
+    assert (chosen["Collection"], chosen["Region"], chosen["Period"]) == ("ehcp_process", REGION, PERIOD)
+
+
+def test_more_time_and_nil_returns_from_the_list(own: Store, screen: Callable[..., Any]) -> None:
+    shown = screen()
+    shown.sign_in("Lead of North East")
+    first = next(box for box in shown.app.selectbox if box.label == "Choose a return").value
+    fields = {field.label: field for field in shown.app.text_input}
+    fields["Day"].set_value("31"), fields["Month"].set_value("2"), fields["Year"].set_value("2099")
+    areas = {area.label: area for area in shown.app.text_area}
+    areas["Why more time is needed"].set_value("A new system.")
+    shown.press("Ask for more time")
+    assert "“31 2 2099” is not a day" in shown.words
+    {field.label: field for field in shown.app.text_input}["Month"].set_value("3")
+    shown.press("Ask for more time")
+    assert "MORE-TIME-0001 is sent to the department" in shown.words
+    {area.label: area for area in shown.app.text_area}["Why there is nothing to return"].set_value("No such places here.")
+    shown.press("Declare a nil return")
+    assert "is submitted as a nil return" in shown.words
+    (made,) = returns.submissions(own, LOCAL_ADMINISTRATOR)
+    assert (made.collection, made.period, made.nil_reason) == (first.collection, first.period, "No such places here.")
+
+    shown.sign_in("DfE evaluator")
+    shown.go(DUE)
+    shown.press("Refuse it")
+    assert "Say why more time is refused" in shown.words
+    shown.press("Grant it")
+    assert "MORE-TIME-0001 is granted" in shown.words and "31 Mar 2099" in shown.words
 
 
 def test_queries_are_explained_and_a_new_version_says_why(
