@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, inspect, text
@@ -11,7 +12,8 @@ from sqlalchemy.exc import DBAPIError
 
 from pilots.access import Actor
 from pilots.storage import METADATA, Store, StoreError, audit, settings
-from pilots.storage.migrations.upgrade import known_versions, stored_version
+from pilots.storage.migrations.upgrade import configuration, known_versions, stored_version
+from pilots.storage.submissions import stored_steps, stored_submissions
 
 SOURCES = Path(__file__).resolve().parents[2] / "pilots"
 CHANGEABLE = {"accounts", "checks", "pieces", "settings"}  # the current state of something; all else is written once
@@ -90,6 +92,64 @@ def test_migration_that_dies_leaves_nothing(any_url: str, monkeypatch: pytest.Mo
     assert inspect(engine).get_table_names() == []
     engine.dispose()
     Store.open(any_url).close()
+
+
+# reference, version, signed at; the register's one version was signed by whoever registered it.
+OLD_VERSIONS = [
+    (1, "EHCP", "A-v1", 1, "2024-02-01 10:00:00"),
+    (2, "EHCP", "A-v2", 2, None),
+    (3, "EHCP", "A-v3", 3, "2024-04-01 10:00:00"),
+    (4, "EHCP", "A-v4", 4, None),
+    (5, "REGISTER", "R-v1", 1, "2024-02-01 10:00:00"),
+    (6, "TIERS", "T-v1", 1, None),
+    (7, "TIERS", "T-v2", 2, None),
+]
+
+
+def test_what_was_signed_in_an_older_store_counts_as_before(any_url: str) -> None:
+    store = Store(create_engine(any_url))
+    with store.engine.connect() as connection, connection.begin():
+        command.upgrade(configuration(connection), "0001")
+        connection.execute(text("INSERT INTO blobs VALUES ('a', 1, 'x', '2024-01-01 00:00:00')"))
+        for number, collection, reference, version, signed in OLD_VERSIONS:
+            connection.execute(
+                text(
+                    "INSERT INTO checks (id, sha256, filename, collection, region, period, received_at, received_by, state) "
+                    f"VALUES ({number}, 'a', 'a.csv', '{collection}', 'E12000001', '2024', '2024-01-01 00:00:00', 'lead', "
+                    "'checked')"
+                )
+            )
+            connection.execute(
+                text(
+                    f"INSERT INTO submissions VALUES ({number}, '{reference}', '{collection}', 'E12000001', '2024', {version}, "
+                    f"'1.0.0', {number}, 'a', 'a.csv', 0, 'd', NULL, '{{}}', NULL, '2024-01-01 00:00:00', "
+                    f"'2024-0{version}-01 09:00:00', 'lead')"
+                )
+            )
+            if signed:
+                connection.execute(
+                    text(f"INSERT INTO submission_events VALUES ({number}, 'signed_off', '{signed}', 'signer', NULL)")
+                )
+    store.close()
+    upgraded = Store.open(any_url)
+    with upgraded.read() as connection:
+        found = {row["reference"]: row for row in stored_submissions(connection)}
+        steps = {reference: stored_steps(connection, row["id"]) for reference, row in found.items()}
+    upgraded.close()
+    assert {reference: row["status"] for reference, row in found.items()} == {
+        "A-v1": "superseded",
+        "A-v2": "superseded",
+        "A-v3": "accepted",
+        "A-v4": "submitted",
+        "R-v1": "accepted",
+        "T-v1": "superseded",
+        "T-v2": "submitted",
+    }
+    assert [one["state"] for one in steps["A-v1"]] == ["submitted", "signed_off", "accepted", "superseded"]
+    assert (steps["A-v1"][3]["at"].month, steps["A-v1"][3]["by"]) == (4, "signer"), "a later signed version took its place"
+    assert (steps["T-v1"][1]["at"].month, steps["T-v1"][1]["by"]) == (2, "lead"), "unsigned ones gave way to the newest"
+    assert "a signature was all" in steps["A-v3"][2]["reason"]
+    assert (found["A-v3"]["signed_off_by"], found["A-v3"]["due"], found["A-v3"]["late_days"]) == ("signer", None, None)
 
 
 def _fill(store: Store, table: str) -> None:
