@@ -1,6 +1,18 @@
 """The store. The only part of the project that imports SQLAlchemy."""
 
-from pilots.storage import accounts, audit, blobs, checks, deadlines, evaluations, pieces, published, releases, settings, submissions
+from pilots.storage import (
+    accounts,
+    audit,
+    blobs,
+    checks,
+    deadlines,
+    evaluations,
+    pieces,
+    published,
+    releases,
+    settings,
+    submissions,
+)
 from pilots.storage.base import METADATA
 from pilots.storage.store import Store, StoreError
 
