@@ -30,9 +30,26 @@ PERSONAL: tuple[tuple[str, str, Callable[[str], bool] | None], ...] = (
     ("national insurance number", r"(?i)\b[A-CEGHJ-PR-TW-Z]{2} ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D]\b", None),
     ("NHS number or unique learner number (ULN)", _TEN, _is_number_of_person),
 )
+# How columns of identifiers are called, in plain headings (lower case, blanks between words).
+PERSONAL_HEADING = re.compile(
+    r"\b(upn|uln|nhs (no|number)|unique (pupil|learner) number|date of birth|dob|birth date|surname|forename|first name|"
+    r"last name|(pupil|child|learner|student) name|postcode|post code|e ?mail|home address)\b"
+)
+# In case-level files, which have a row for each person, these are identifiers too.
+_OF_CASES = re.compile(
+    r"^name$|^address\b|\b(full|given|family|middle|known as|parent|carer) name|"
+    r"\b(birth ?day|national insurance|ni number|nino)\b"
+)
 # One pattern for all, by which polars finds the cells worth a closer look.
 ANY = "|".join(f"(?:{pattern})" for _, pattern, _ in PERSONAL)
 _COMPILED = tuple((word, re.compile(pattern), confirm) for word, pattern, confirm in PERSONAL)
+
+
+def personal_heading(text: str) -> bool:
+    """Whether a column of a case-level file is called like an identifier of persons, however it is written."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text)
+    heading = re.sub(r"[\s_.\-]+", " ", words).strip().lower()
+    return bool(PERSONAL_HEADING.search(heading) or _OF_CASES.search(heading))
 
 
 def personal(text: str) -> str:

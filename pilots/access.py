@@ -34,13 +34,15 @@ ACTIONS: dict[str, tuple[str, frozenset[str]]] = {
     "read_plans": ("read plans", frozenset({EVALUATOR, RESEARCHER, ADMINISTRATOR})),
     "evaluate": ("run an evaluation", frozenset({EVALUATOR, RESEARCHER, ADMINISTRATOR})),
     "read_runs": ("read runs", frozenset({EVALUATOR, RESEARCHER, ADMINISTRATOR})),
+    "make_cells": ("make cells of case-level files", frozenset({LEAD, APPROVER, EVALUATOR, RESEARCHER, ADMINISTRATOR})),
     "build_demonstration": ("build the demonstration programme", frozenset({ADMINISTRATOR})),
     "manage_accounts": ("manage accounts", frozenset({ADMINISTRATOR})),
     "read_audit": ("read the audit log", frozenset({ADMINISTRATOR})),
 }
 
-# For these, regional roles may act without naming a region: the task shows them only the rows of their regions.
-NARROWED_TO_REGIONS = frozenset({"read_returns", "read_register"})
+# For these, regional roles may act without naming a region: the task shows them only the rows of their regions, or it is about
+# files on their own machine.
+NARROWED_TO_REGIONS = frozenset({"read_returns", "read_register", "make_cells"})
 
 # Three steps of a return, three persons: whoever took one of these steps before cannot take this one, whatever the role.
 OTHER_PERSONS: dict[str, tuple[str, ...]] = {

@@ -8,6 +8,7 @@ import polars as pl
 from data_contracts.contract import Column
 from data_contracts.findings import HeaderMatch, shown
 from data_contracts.headings import known_headings, plain, withdrawn_headings
+from data_contracts.personal import PERSONAL_HEADING
 from data_contracts.reading.table import ROW, WIDTH, RawTable, cell_name, column_letters
 from data_contracts.sheets import OURS
 from data_contracts.state import State
@@ -19,10 +20,6 @@ _EXAMPLE = re.compile(
     r"(delete|do not (delete|edit|change)) this)"
 )
 _FOOTNOTE = re.compile(r"^(source|notes?|footnotes?|n\.b\.|prepared by)\b")
-_PERSONAL = re.compile(
-    r"\b(upn|uln|nhs (no|number)|unique (pupil|learner) number|date of birth|dob|birth date|surname|forename|first name|"
-    r"last name|(pupil|child|learner|student) name|postcode|post code|e ?mail|home address)\b"
-)
 
 
 def headings(state: State) -> None:
@@ -122,7 +119,7 @@ def _unknown(state: State, heading: tuple[str, ...], unknown: list[int], found: 
             _unnamed(state, place)
             continue
         close = get_close_matches(plain(text), sorted(missing), 1, 0.8)
-        if _PERSONAL.search(plain(text)):
+        if PERSONAL_HEADING.search(plain(text)):
             state.add("text.personal_heading", row=state.header, cell=cell, column=text, value=text)
         elif close and missing[close[0]] not in suggested:
             suggested.add(missing[close[0]])

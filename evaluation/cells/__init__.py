@@ -6,8 +6,21 @@ its own from rows that never leave it.
 
 from evaluation.cells.recipe import Recipe, Statistic
 from evaluation.cells.row_level import RowFit, beyond_cells, row_level
-from evaluation.cells.scan import cells
-from evaluation.cells.sources import ENGINES, files_of
+from evaluation.cells.scan import LEAST, cells, from_sums
+from evaluation.cells.sources import ENGINES, columns_of, files_of
 from evaluation.cells.table import Cells
 
-__all__ = ["ENGINES", "Cells", "Recipe", "RowFit", "Statistic", "beyond_cells", "cells", "files_of", "row_level"]
+__all__ = [
+    "ENGINES",
+    "LEAST",
+    "Cells",
+    "Recipe",
+    "RowFit",
+    "Statistic",
+    "beyond_cells",
+    "cells",
+    "columns_of",
+    "files_of",
+    "from_sums",
+    "row_level",
+]

@@ -125,6 +125,12 @@ def schema_of(lazy: Any, module: ModuleType | None) -> Mapping[str, Any]:
         raise unreadable(error) from error
 
 
+def columns_of(source: Any, engine: str | None = None, options: Mapping[str, Any] | None = None) -> list[str]:
+    """Names of a source's columns; no row is read for them but what tells a text file's types."""
+    lazy, module = opened(source, engine, options or {})
+    return list(schema_of(lazy, module))
+
+
 def _faults(module: ModuleType | None) -> tuple[type[Exception], ...]:
     faults: tuple[type[Exception], ...] = () if module is None else module.FAULTS
     return faults

@@ -27,6 +27,9 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "import-lait": ("data", "Import the Local Authority Interactive Tool (CSV, Parquet)."),
         "vintages": ("data", "List the published data that were imported."),
     },
+    "Case-level files": {
+        "cells": ("cells", "Add case-level rows up to cells; the rows stay where they are."),
+    },
     "Evaluation": {
         "release": ("evaluations", "Freeze the data of today as a release."),
         "releases": ("evaluations", "List the releases."),

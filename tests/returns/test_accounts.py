@@ -97,7 +97,7 @@ def test_check_raises_exactly_where_the_actor_may_not(action: str) -> None:
 def test_regional_roles_never_act_outside_their_own_regions(role: str) -> None:
     mine = Actor("x", "X", role, ("E12000001",))
     assert not any(actor_can(mine, action, "E12000002") for action in ACTIONS)
-    assert {action for action in ACTIONS if actor_can(mine, action, None)} == {"read_returns", "read_register"}
+    assert {action for action in ACTIONS if actor_can(mine, action, None)} == {"read_returns", "read_register", "make_cells"}
 
 
 def test_submitting_signing_and_accepting_are_three_roles() -> None:

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
+from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-FAULTS: tuple[type[Exception], ...] = (PySparkException,)
+FAULTS: tuple[type[Exception], ...] = (PySparkException, Py4JError)
 COLLECT: dict[str, Any] = {"backend": "pyarrow"}
 
 
