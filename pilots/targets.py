@@ -1,5 +1,6 @@
 """Which return is meant, and what is known beside its file: what every task about a return asks first."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,23 +76,32 @@ def target_of(collection: str, region: str, period: str) -> Target:
     return Target(contract, region, str(when))
 
 
-def previous_rows(store: Store, target: Target) -> pd.DataFrame | None:
-    """Typed rows of the region's last return before this period; None where there is none.
+def previous_submission(store: Store, target: Target) -> dict[str, Any] | None:
+    """The region's last return before this period, as stored; None where there is none.
 
     A return that was sent back, withdrawn or superseded is none to compare with, and a nil return has no rows.
     """
     with store.read() as connection:
         rows = stored_submissions(connection, collection=target.collection, region=target.region)
-        earlier = [one for one in rows if _counts(one) and parse(one["period"]) < parse(target.period)]
-        if not earlier:
-            return None
-        last = max(earlier, key=lambda one: (parse(one["period"]).start, one["version"]))
-        typed = stored_rows(connection, [last["id"]])[last["id"]]
-    return as_frame(load_contract(target.collection, last["contract_version"]), typed)
+    earlier = [one for one in rows if _counts(one) and parse(one["period"]) < parse(target.period)]
+    return max(earlier, key=lambda one: (parse(one["period"]).start, one["version"]), default=None)
 
 
 def _counts(row: dict[str, Any]) -> bool:
     return row["status"] in LIVE and row["nil_reason"] is None
+
+
+def rows_of(store: Store, submission: Mapping[str, Any]) -> pd.DataFrame:
+    """The typed rows of a stored submission."""
+    with store.read() as connection:
+        rows = stored_rows(connection, [submission["id"]])[submission["id"]]
+    return as_frame(load_contract(submission["collection"], submission["contract_version"]), rows)
+
+
+def previous_rows(store: Store, target: Target) -> pd.DataFrame | None:
+    """Typed rows of the region's last return before this period; None where there is none."""
+    last = previous_submission(store, target)
+    return None if last is None else rows_of(store, last)
 
 
 def context_of(store: Store, target: Target) -> Context:
