@@ -17,11 +17,10 @@ from data_contracts.checking import check
 from data_contracts.context import Context, period_span
 from data_contracts.contract import Column, Contract
 from data_contracts.diagnosis import diagnose
-from data_contracts.findings import Finding, shown
+from data_contracts.findings import Finding, Report, shown
 from data_contracts.headings import plain
 from data_contracts.reading import Limits
 from data_contracts.reading.table import ROW, RawTable, cell_name, cell_place
-from data_contracts.report import Report
 from data_contracts.stages.types import SPACE
 from data_contracts.stages.values import term_from
 from data_contracts.state import State
@@ -174,7 +173,7 @@ def _as_csv(table: RawTable | None) -> str:
 
 def _offers(state: State, report: Report, code_of_name: CodeOfName | None) -> Iterator[Correction]:
     """Every correction on offer, in the order of the findings."""
-    if state.table is None or not state.header:
+    if state.table is None or not any(finding.rule in CORRECTABLE for finding in report.findings):
         return
     known = {column.name: column for column in state.contract.columns}
     rows = {finding.row for finding in report.findings if finding.rule in FIXES and finding.row}
@@ -341,3 +340,28 @@ FIXES: dict[str, Callable[[_Asked, Finding, Column, str], Fix]] = {
     "values.ended_code": lambda asked, finding, column, text: asked.successor(text),
 }
 CORRECTABLE = (_TRIMMED, *FIXES)
+
+# Each kind of correction in plain English.
+WORDS: dict[str, str] = {
+    _TRIMMED: "Spaces at the ends of cells taken off",
+    "shape.alias": "Headings written as the template has them",
+    "shape.spelling": "Headings written as the template has them, in case and spaces",
+    "shape.misspelt_heading": "Headings that look like one of the template",
+    "types.symbol_case": "Symbols in small letters",
+    "types.thousands": "Numbers without signs between the thousands",
+    "types.currency": "Numbers without the pound sign",
+    "types.percent_sign": "Numbers without the per cent sign",
+    "types.unit_in_cell": "Numbers without their unit",
+    "types.odd_minus": "Minus signs as on the keyboard",
+    "types.letter_for_digit": "Digits in place of letters that look like them",
+    "types.date_with_time": "Dates without the time of day",
+    "types.date_format": "Dates as year, month, day",
+    "values.not_in_list": "Values written as in the list",
+    "values.unknown_reform": "Reforms written as in the catalogue",
+    "values.not_a_period": "The period written as it is here",
+    "values.code_case": "Codes in capital letters",
+    "values.name_for_code": "Codes of local authorities in place of names",
+    "values.unknown_authority": "Codes of local authorities in place of other names",
+    "values.old_code": "Nine-character codes in place of three-digit ones",
+    "values.ended_code": "The new code of the same area",
+}

@@ -40,6 +40,8 @@ class Receipt:
         nil_reason: why there was nothing to return; None where the return has rows.
         queries: number of queries that the check found.
         notes: number of notes that the check found.
+        corrections: number of corrections that were accepted.
+        corrected_sha256: digest of the corrected table as CSV; None where no correction was accepted.
         repeated: this very file had been submitted before; nothing new was stored.
     """
 
@@ -71,6 +73,8 @@ class Receipt:
     nil_reason: str | None
     queries: int | None
     notes: int | None
+    corrections: int
+    corrected_sha256: str | None
     repeated: bool = False
 
     @classmethod
@@ -95,6 +99,7 @@ class Receipt:
             ("Nothing to return", self.nil_reason),
             ("File", None if self.nil_reason else file),
             ("SHA-256", self.sha256),
+            ("Corrections", self._corrections()),
             ("Found by the check", None if self.nil_reason else self._found()),
             ("Received", f"{_moment(self.received_at)} from {self.submitted_by}"),
             ("Due", None if self.due is None else f"{date.fromisoformat(self.due):%d %B %Y}, received {self._timing()}"),
@@ -108,6 +113,12 @@ class Receipt:
         if self.repeated:
             lines.insert(0, "You have submitted this very file already. Nothing new was stored; this is its receipt.")
         return "\n".join(lines)
+
+    def _corrections(self) -> str | None:
+        if not self.corrections:
+            return None
+        count = "1 correction" if self.corrections == 1 else f"{self.corrections:,} corrections"
+        return f"{count} accepted; SHA-256 of the corrected table {self.corrected_sha256}"
 
     def _found(self) -> str:
         """What the check found; what was submitted has no errors."""

@@ -1,7 +1,9 @@
 """The reform register: who had which reform from when to when. It takes the way of a return, but is one for the whole country."""
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from datetime import date
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -55,7 +57,7 @@ def _told_of_lost_spells(report: Report, accepted: pd.DataFrame | None) -> Repor
     kept = set(report.rows[key].itertuples(index=False, name=None))
     lost = [spell for spell in accepted[key].itertuples(index=False, name=None) if spell not in kept]
     found = tuple(_lost_spell(*spell) for spell in lost)
-    return report.noted(*found, first=True)
+    return dataclasses.replace(report, findings=(*found, *report.findings))
 
 
 def _lost_spell(authority: str, reform: str, start: date) -> Finding:
@@ -84,7 +86,8 @@ def check_register(store: Store, actor: Actor, filename: str, content: bytes) ->
     check_actor_can(actor, _TASK)
     target, accepted = _target(), _accepted(store)
     upload = receive(store, actor, _TASK, target, filename, content)
-    return examine(store, actor, _TASK, target, upload, _context(accepted), lambda found: _told_of_lost_spells(found, accepted))
+    amend = partial(_told_of_lost_spells, accepted=accepted)
+    return examine(store, actor, _TASK, target, upload, _context(accepted), amend).report
 
 
 def register_reforms(
@@ -122,7 +125,8 @@ def register_reforms(
     again = repeated(store, actor, _TASK, target, upload, latest)
     if again is not None:
         return again
-    report = examine(store, actor, _TASK, target, upload, _context(accepted), lambda found: _told_of_lost_spells(found, accepted))
+    amend = partial(_told_of_lost_spells, accepted=accepted)
+    report = examine(store, actor, _TASK, target, upload, _context(accepted), amend).report
     return submit(store, actor, _TASK, target, upload, report, latest, explanations or {}, reason, accept=True)
 
 

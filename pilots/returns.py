@@ -1,11 +1,15 @@
 """A region's returns: check, submit, and look them up. Each task checks who may do it. `decisions` has what comes after."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
+from functools import partial
+from hashlib import sha256
 from typing import Any
 
 import pandas as pd
 
 from data_contracts import Finding, Report, load_contract
+from data_contracts.corrections import Corrected
 from pilots.access import REGIONAL, Actor, check_actor_can
 from pilots.decisions import (
     accept_return,
@@ -34,6 +38,7 @@ __all__ = [
     "ReturnNotAccepted",
     "accept_return",
     "check_return",
+    "check_with_corrections",
     "checks",
     "collections",
     "declare_nil_return",
@@ -72,7 +77,7 @@ def _told_of_repeat(report: Report, versions: Sequence[Mapping[str, Any]]) -> Re
     else:
         newer = f"{message} {versions[0]['reference']} came after it."
         note = Finding("history.older_file", "note", newer, "Check that you chose the right file. Send it only to go back to it.")
-    return report.noted(note)
+    return dataclasses.replace(report, findings=(*report.findings, note))
 
 
 def check_return(store: Store, actor: Actor, collection: str, region: str, period: str, filename: str, content: bytes) -> Report:
@@ -91,6 +96,35 @@ def check_return(store: Store, actor: Actor, collection: str, region: str, perio
         NotAllowed: the actor may not.
         UserError: there is no such collection, region or period. What is wrong in the file is in the report.
     """
+    return check_with_corrections(store, actor, collection, region, period, filename, content).report
+
+
+def check_with_corrections(
+    store: Store,
+    actor: Actor,
+    collection: str,
+    region: str,
+    period: str,
+    filename: str,
+    content: bytes,
+    corrections: Sequence[str] = (),
+) -> Corrected:
+    """Check a file with the corrections that its sender accepts; the bytes are kept as they came, and nothing is submitted.
+
+    Args:
+        store: where to.
+        actor: a lead of the region, or an administrator.
+        collection: what is asked for.
+        region: code of the region (E12…).
+        period: as the collection has it.
+        filename: name of the file.
+        content: its bytes.
+        corrections: what is accepted: keys (`Correction.key`), or rules for all certain corrections of a rule.
+
+    Raises:
+        NotAllowed: the actor may not.
+        UserError: there is no such collection, region or period, or what is accepted is not on offer.
+    """
     check_actor_can(actor, "check_return", region)
     target = target_of(collection, region, period)
     upload = receive(store, actor, "check_return", target, filename, content)
@@ -98,7 +132,16 @@ def check_return(store: Store, actor: Actor, collection: str, region: str, perio
         versions = stored_submissions(connection, collection=collection, region=region, period=target.period)
     versions.sort(key=lambda one: int(one["version"]), reverse=True)
     context = context_of(store, target)
-    return examine(store, actor, "check_return", target, upload, context, lambda report: _told_of_repeat(report, versions))
+    amend = partial(_told_of_repeat, versions=versions)
+    done = examine(store, actor, "check_return", target, upload, context, amend, corrections)
+    if done.unknown:
+        raise UserError(_not_offered(done))
+    return done
+
+
+def _not_offered(done: Corrected) -> str:
+    offered = ", ".join(dict.fromkeys(one.rule for one in done.offered)) or "none"
+    return f"These corrections are not on offer for this file: {', '.join(done.unknown)}. On offer are now: {offered}."
 
 
 def submit_return(
@@ -111,6 +154,7 @@ def submit_return(
     content: bytes,
     explanations: Mapping[str, str] | None = None,
     reason: str | None = None,
+    corrections: Sequence[str] = (),
 ) -> Receipt:
     """Check a file and submit it as the next version of the return. Nothing is ever overwritten.
 
@@ -124,6 +168,7 @@ def submit_return(
         content: its bytes.
         explanations: explanation by `Finding.key`, or by rule for all findings of a rule.
         reason: why the return is sent again; needed from the second version on.
+        corrections: what is accepted, as `check_with_corrections` has it; they are stored with the submission.
 
     Returns:
         The receipt. Where the newest version is this very file, its receipt with `repeated` set: a retry does no harm.
@@ -137,12 +182,18 @@ def submit_return(
     target = target_of(collection, region, period)
     upload = receive(store, actor, "submit_return", target, filename, content)
     latest = _latest(store, target)
-    again = repeated(store, actor, "submit_return", target, upload, latest)
+    again = None if corrections else repeated(store, actor, "submit_return", target, upload, latest)
     if again is not None:
         return again
-    report = examine(store, actor, "submit_return", target, upload, context_of(store, target))
+    done = examine(store, actor, "submit_return", target, upload, context_of(store, target), corrections=corrections)
+    if done.unknown:
+        raise ReturnNotAccepted([_not_offered(done)], done.report)
+    if done.made:
+        again = repeated(store, actor, "submit_return", target, upload, latest, sha256(done.text.encode()).hexdigest())
+        if again is not None:
+            return again
     notes = explained(store, target, upload, explanations or {})
-    return submit(store, actor, "submit_return", target, upload, report, latest, notes, reason)
+    return submit(store, actor, "submit_return", target, upload, done.report, latest, notes, reason)
 
 
 def declare_nil_return(store: Store, actor: Actor, collection: str, region: str, period: str, reason: str) -> Receipt:

@@ -12,8 +12,7 @@ from pilots.errors import UserError
 from pilots.periods import parse
 from pilots.places import current_authorities
 from pilots.storage import Store
-from pilots.targets import previous_rows, target_of
-from pilots.uploads import Target
+from pilots.targets import Target, previous_rows, target_of
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 CSV = "text/csv"
@@ -57,12 +56,18 @@ def template(store: Store, actor: Actor, collection: str, region: str, period: s
         check_actor_can(actor, "read_returns", region)
         target = target_of(collection, region, period)
         contract, filling = target.contract, _for_the_region(store, target)
-    stem = "-".join(part for part in (contract.name, filling.region, filling.period) if part)
-    name = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in stem)
+    name, media_type = filename_of(collection, filling.region, filling.period, as_csv)
     if as_csv:
         # The byte order mark tells spreadsheets that the text is UTF-8.
-        return Template(f"{name}.csv", CSV, template_csv(contract, filling).encode("utf-8-sig"), len(filling.rows))
-    return Template(f"{name}.xlsx", XLSX, template_workbook(contract, filling), len(filling.rows))
+        return Template(name, media_type, template_csv(contract, filling).encode("utf-8-sig"), len(filling.rows))
+    return Template(name, media_type, template_workbook(contract, filling), len(filling.rows))
+
+
+def filename_of(collection: str, region: str, period: str, as_csv: bool = False) -> tuple[str, str]:
+    """Name and media type of a template's file, such as `ehcp_process-E12000001-2023-24-autumn.xlsx`."""
+    stem = "-".join(part for part in (collection, region, period) if part)
+    name = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in stem)
+    return (f"{name}.csv", CSV) if as_csv else (f"{name}.xlsx", XLSX)
 
 
 def _for_the_country() -> Filling:
@@ -102,3 +107,12 @@ def contract_of(collection: str, version: str | None = None) -> Contract:
         return load_contract(collection, version)
     except ContractError as error:
         raise UserError(str(error)) from error
+
+
+def example(collection: str) -> str:
+    """The filled-in example of a collection, as CSV.
+
+    Raises:
+        UserError: there is no such collection.
+    """
+    return contract_of(collection).example_csv()

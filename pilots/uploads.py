@@ -4,22 +4,25 @@ Bytes are kept in a transaction of their own before anything reads them; finding
 in a third.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from data_contracts import Context, Report, check
+from data_contracts import Context, Report
+from data_contracts.corrections import Corrected, check_corrected
 from data_contracts.reading import safe_name
 from pilots.access import Actor
 from pilots.deadlines import days_late, deadline
 from pilots.decisions import give_way
 from pilots.errors import UserError
 from pilots.life import ACCEPTED, AT_ACCEPTANCE, AT_SUBMISSION, LIVE, STATES, SUBMITTED
+from pilots.places import code_for_name
 from pilots.receipts import Receipt
 from pilots.storage import Store
 from pilots.storage.blobs import keep_bytes
 from pilots.storage.checks import add_check, finish_check, mark_repeated, stored_notes
+from pilots.storage.corrections import add_corrections
 from pilots.storage.submissions import VersionTaken, add_step, add_submission, latest_submission, stored_submission
 from pilots.targets import Target
 from pilots.typed_rows import Row, as_json, digest
@@ -71,7 +74,8 @@ def examine(
     upload: Upload,
     context: Context,
     amend: Callable[[Report], Report] | None = None,
-) -> Report:
+    corrections: Sequence[str] = (),
+) -> Corrected:
     """Check the file and store what was found. A check that dies leaves the bytes and the words "could not finish checking".
 
     Args:
@@ -82,29 +86,43 @@ def examine(
         upload: the file as received.
         context: what the check knows beside the file.
         amend: adds findings of a task's own before they are stored.
+        corrections: what the sender accepts, by key or by rule; what was made is stored with the check, and the corrected table.
     """
-    report = check(target.contract, upload.sent_as, upload.content, context)
-    report = report if amend is None else amend(report)
-    plain = report.to_dict()
+    done = check_corrected(target.contract, upload.sent_as, upload.content, context, corrections, code_for_name)
+    done = done if amend is None else replace(done, report=amend(done.report))
+    plain = done.report.to_dict()
     findings = plain.pop("findings")
-    counts = {"errors": len(report.errors), "queries": len(report.queries), "notes": len(report.notes)}
-    detail = {"step": "checked", "check": upload.number, "sha256": upload.sha256, "contract_version": report.version, **counts}
+    counts = {"errors": len(done.report.errors), "queries": len(done.report.queries), "notes": len(done.report.notes)}
+    detail: dict[str, Any] = {"step": "checked", "check": upload.number, "sha256": upload.sha256}
+    detail |= {"contract_version": done.report.version, **counts}
     with store.write(actor, action, target.name, detail) as connection:
-        finish_check(connection, upload.number, contract_version=report.version, report=plain, findings=findings)
-    return report
+        finish_check(connection, upload.number, contract_version=done.report.version, report=plain, findings=findings)
+        if done.made:
+            sha256 = keep_bytes(connection, done.text.encode())
+            add_corrections(connection, upload.number, [one.to_dict() for one in done.made], sha256)
+            detail |= {"corrections": [one.key for one in done.made], "corrected_sha256": sha256}
+    return done
 
 
 def repeated(
-    store: Store, actor: Actor, action: str, target: Target, upload: Upload, latest: dict[str, Any] | None
+    store: Store,
+    actor: Actor,
+    action: str,
+    target: Target,
+    upload: Upload,
+    latest: dict[str, Any] | None,
+    corrected: str | None = None,
 ) -> Receipt | None:
     """The receipt given before, where the newest version is this very file under this very contract; None otherwise.
 
-    A version that was sent back or withdrawn does not count: its file may be sent again.
+    A version that was sent back or withdrawn does not count: its file may be sent again. Nor does one with other corrections:
+    `corrected` is the digest of the corrected table, None where no correction was accepted.
     """
     if (
         latest is None
         or latest["status"] not in LIVE
         or (latest["sha256"], latest["contract_version"]) != (upload.sha256, target.contract.version)
+        or latest["corrected_sha256"] != corrected
     ):
         return None
     detail = {"step": "the same file again", "reference": latest["reference"], "check": upload.number}

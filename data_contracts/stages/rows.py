@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import pandas as pd
 import polars as pl
 
+from data_contracts.codes import Codes
 from data_contracts.context import period_span
 from data_contracts.kinds import HISTORY_KINDS, KINDS
 from data_contracts.reading.table import ROW
@@ -19,20 +20,18 @@ def duplicates(state: State) -> None:
     if any(name not in state.grid.columns for name in key) or not key:
         return
     texts = [f"{name}#text" for name in key]
-    again = state.grid.select(texts).is_duplicated()
-    whole = state.grid.filter(again).filter(pl.all_horizontal(pl.col(name) != "" for name in texts))
-    if whole.is_empty():
-        return
-    everything = [name for name in whole.columns if name.endswith("#text")]
+    everything = [name for name in state.grid.columns if name.endswith("#text")]
+    whole = state.grid.filter(pl.all_horizontal(pl.col(name) != "" for name in texts))
     marked = whole.select(
         ROW,
-        pl.concat_str(texts, separator=", ").alias("value"),
+        *texts,
         first=pl.col(ROW).min().over(texts),
         alike=pl.col(ROW).min().over(everything),
     ).filter(pl.col(ROW) != pl.col("first"))
-    same = pl.col("alike") == pl.col("first")
-    state.add_table("rows.duplicate", marked.filter(same), key[0])
-    state.add_table("rows.conflict", marked.filter(~same), key[0])
+    for cells in marked.iter_rows(named=True):
+        rule = "rows.duplicate" if cells["alike"] == cells["first"] else "rows.conflict"
+        words = ", ".join(cells[name] for name in texts)
+        state.add(rule, row=cells[ROW], column=key[0], value=words, first=cells["first"])
 
 
 def double_count(state: State) -> None:
@@ -40,7 +39,7 @@ def double_count(state: State) -> None:
     column, table = state.contract.with_role("authority"), state.context.authorities
     if column is None or column.name not in state.grid.columns or table.empty:
         return
-    codes = state.codes
+    codes = Codes(table)
     present = set(state.grid[column.name].drop_nulls().unique().to_list())
     heirs = {code: [heir for heir in codes.heirs(code) if heir in present] for code in present}
     rest = [f"{name}#text" for name in state.contract.key if name != column.name and name in state.grid.columns]
@@ -61,7 +60,7 @@ def coverage(state: State) -> None:
     table = state.context.authorities
     if state.contract.coverage != "region" or not state.context.region or table.empty:
         return
-    if column is None or column.name not in state.grid.columns or "values.other_regions_file" in state.rules:
+    if column is None or column.name not in state.grid.columns or state.counts["values.other_regions_file", None]:
         return
     period = state.contract.with_role("period")
     given = state.grid[period.name].drop_nulls().unique().to_list() if period and period.name in state.grid.columns else []
@@ -109,9 +108,9 @@ def revealed(state: State) -> None:
         known = [pl.col(name).is_not_null() for name in names]
         alone = (pl.sum_horizontal(hidden) == 1) & (pl.sum_horizontal(known) == len(names) - 1)
         for name, one in zip(names, hidden, strict=True):
-            others = ", ".join(other for other in names if other != name)
-            rows = state.grid.filter(alone & one).select(ROW, value=pl.lit(_CONFIDENTIAL))
-            state.add_table("rows.revealed", rows, name, others=others)
+            for (row,) in state.grid.filter(alone & one).select(ROW).iter_rows():
+                others = ", ".join(other for other in names if other != name)
+                state.add("rows.revealed", row=row, column=name, value=_CONFIDENTIAL, others=others)
 
 
 def run_rules(state: State, history: bool) -> None:
@@ -119,12 +118,8 @@ def run_rules(state: State, history: bool) -> None:
     for rule in state.contract.rules:
         if (rule.kind in HISTORY_KINDS) != history:
             continue
-        found = KINDS[rule.kind](state, rule)
-        if not isinstance(found, pl.DataFrame):
-            pairs = [{ROW: row} | {name: str(word) for name, word in words.items()} for row, words in found]
-            found = pl.DataFrame(pairs, schema_overrides={ROW: pl.Int64}, infer_schema_length=None)
-        if found.is_empty():
-            continue
-        names = {name: name.removesuffix("#text") for name in state.grid.columns if name.endswith("#text")}
-        texts = [pl.col(name).alias(word) for name, word in names.items() if word not in found.columns]
-        state.add_rule(rule, state.grid.select(ROW, *texts).join(found, on=ROW, maintain_order="left"))
+        found = dict(KINDS[rule.kind](state, rule))
+        texts = [pl.col(name).alias(name.removesuffix("#text")) for name in state.grid.columns if name.endswith("#text")]
+        for cells in state.grid.filter(pl.col(ROW).is_in(list(found))).select(ROW, *texts).iter_rows(named=True):
+            row = cells.pop(ROW)
+            state.add_rule(rule, row, rule.column, {**cells, **found[row]})

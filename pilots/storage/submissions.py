@@ -25,6 +25,7 @@ from sqlalchemy.exc import IntegrityError
 
 from pilots.storage.base import METADATA, Moment, now
 from pilots.storage.checks import CHECKS
+from pilots.storage.corrections import CORRECTIONS
 
 SUBMISSIONS = Table(
     "submissions",
@@ -137,7 +138,7 @@ def stored_steps(connection: Connection, number: int) -> list[dict[str, Any]]:
 
 @cache
 def _submissions(*names: str) -> Select[Any]:
-    """Submissions with their state, who signed and accepted them, and the counts of their check.
+    """Submissions with their state, who signed and accepted them, and counts: of their check, and of corrections accepted in it.
 
     `names` are the columns asked for equality, `regions` and `status`, each a parameter of the query. Kept, since making it takes
     longer than running it.
@@ -157,9 +158,12 @@ def _submissions(*names: str) -> Select[Any]:
             accepted.c.by.label("accepted_by"),
             CHECKS.c.queries,
             CHECKS.c.notes,
+            func.coalesce(CORRECTIONS.c.count, 0).label("corrections"),
+            CORRECTIONS.c.sha256.label("corrected_sha256"),
         )
         .select_from(SUBMISSIONS)
         .join(CHECKS, CHECKS.c.id == SUBMISSIONS.c.check_id)
+        .outerjoin(CORRECTIONS, CORRECTIONS.c.check_id == SUBMISSIONS.c.check_id)
         .join(present, and_(present.c.submission_id == SUBMISSIONS.c.id, present.c.step == newest))
         .outerjoin(signed, and_(signed.c.submission_id == SUBMISSIONS.c.id, signed.c.state == "signed_off"))
         .outerjoin(accepted, and_(accepted.c.submission_id == SUBMISSIONS.c.id, accepted.c.state == "accepted"))

@@ -89,14 +89,14 @@ def test_the_day_that_the_bytes_came_counts_though_the_check_ends_later(
         content = ehcp_csv(NORTH_EAST, period)
         return returns.submit_return(any_store, lead, EHCP, NORTH_EAST, period, "return.csv", content)
 
-    check = uploads.check
+    check = uploads.check_corrected
 
     def passes_midnight(*given: Any) -> Report:
         came_at(monkeypatch, last + timedelta(hours=1))
         return check(*given)
 
     with monkeypatch.context() as slow:
-        slow.setattr(uploads, "check", passes_midnight)
+        slow.setattr(uploads, "check_corrected", passes_midnight)
         in_time = sent(last - timedelta(seconds=1), TERM)
     assert (in_time.due, in_time.late_days) == (day.isoformat(), 0) and "received in time" in in_time.text()
     late = sent(last, "2023/24 spring")

@@ -251,7 +251,7 @@ def test_bytes_are_kept_when_the_check_dies(store: Store, lead: Actor, ehcp_csv:
         raise MemoryError
 
     with monkeypatch.context() as broken, pytest.raises(MemoryError):
-        broken.setattr(uploads, "check", dies)
+        broken.setattr(uploads, "check_corrected", dies)
         send(store, lead, content)
     (check,) = returns.checks(store, lead)
     assert check["state"] == "could not finish checking" and check["filename"] == "return.csv"
@@ -279,7 +279,7 @@ def test_submission_is_not_stored_without_its_audit_event(
 def test_account_closed_while_the_file_is_checked_stops_the_submission(
     store: Store, lead: Actor, administrator: Actor, ehcp_csv: Csv, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    check = uploads.check
+    check = uploads.check_corrected
 
     def closes_the_account(*given: Any) -> Report:
         accounts_module.save_account(
@@ -287,7 +287,7 @@ def test_account_closed_while_the_file_is_checked_stops_the_submission(
         )
         return check(*given)
 
-    monkeypatch.setattr(uploads, "check", closes_the_account)
+    monkeypatch.setattr(uploads, "check_corrected", closes_the_account)
     with pytest.raises(NotAllowed, match="is closed. Nothing was changed"):
         send(store, lead, ehcp_csv(NORTH_EAST, TERM))
     assert returns.submissions(store, administrator) == []
@@ -296,7 +296,7 @@ def test_account_closed_while_the_file_is_checked_stops_the_submission(
 
 def at_once(monkeypatch: pytest.MonkeyPatch, tasks: list[Callable[[], object]]) -> list[object]:
     """What each task gives or raises, when all of them have been checked before any is submitted."""
-    gate, check, outcomes = threading.Barrier(len(tasks)), uploads.check, []
+    gate, check, outcomes = threading.Barrier(len(tasks)), uploads.check_corrected, []
 
     def waits(*given: Any) -> Report:
         report = check(*given)
@@ -309,7 +309,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch, tasks: list[Callable[[], object]]) 
         except UserError as error:
             outcomes.append(error)
 
-    monkeypatch.setattr(uploads, "check", waits)
+    monkeypatch.setattr(uploads, "check_corrected", waits)
     threads = [threading.Thread(target=run, args=(task,)) for task in tasks]
     for thread in threads:
         thread.start()
@@ -334,13 +334,13 @@ def test_of_two_files_at_once_one_wins_and_the_other_is_told(
 def test_version_accepted_while_a_new_one_is_checked_stays_in_force(
     store: Store, lead: Actor, ehcp_csv: Csv, accepted: Callable[[Store, str], Receipt], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, check = send(store, lead, ehcp_csv(NORTH_EAST, TERM)), uploads.check
+    first, check = send(store, lead, ehcp_csv(NORTH_EAST, TERM)), uploads.check_corrected
 
     def accepts_first(*given: Any) -> Report:
         accepted(store, first.reference)
         return check(*given)
 
-    monkeypatch.setattr(uploads, "check", accepts_first)
+    monkeypatch.setattr(uploads, "check_corrected", accepts_first)
     second = send(store, lead, ehcp_csv(NORTH_EAST, TERM, first=110), reason="A correction.")
     statuses = {one.reference: one.status for one in returns.submissions(store, lead)}
     assert statuses == {first.reference: "accepted", second.reference: "submitted"}
