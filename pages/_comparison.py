@@ -1,0 +1,103 @@
+"""How the screen sets a return beside what came before it, and shows the figures that it will give."""
+
+from __future__ import annotations
+
+import pandas
+import streamlit as st
+
+from pages import _frame as frame
+from pilots.comparisons import Comparison, Difference, gaps
+
+CHANGES = {"key": "Row", "label": "Column", "before": "Before", "after": "Now", "change": "Change", "percent": "Change, %"}
+TOTALS = {
+    "label": "Total of",
+    "now": "This return",
+    "version": "Last version",
+    "last": "Last period",
+    "symbols": "Cells with a symbol",
+}
+PREVIEW = {
+    "name": "Local authority",
+    "numerator": "Numerator",
+    "denominator": "Denominator",
+    "figure": "Figure",
+    "last": "Last period",
+}
+SHOWN = 15  # largest moves on the screen; the download has all
+
+
+def comparison_of(found: Comparison) -> None:
+    """All of it: gaps, figures, totals, and what changed."""
+    st.header("Before you submit: look at what you send")
+    coverage(found.coverage)
+    preview(found.preview)
+    totals(found.totals)
+    if found.version is not None:
+        difference(found.version, "Beside the version before", "version")
+    if found.last is not None:
+        difference(found.last, "Beside the last period", "last")
+
+
+def number(value: object) -> str:
+    """A number with its thousands marked; at most two decimals."""
+    if value is None or pandas.isna(value):
+        return ""
+    size = float(str(value))
+    return f"{size:,.0f}" if size == int(size) else f"{size:,.2f}".rstrip("0")
+
+
+def coverage(table: pandas.DataFrame) -> None:
+    """Which authorities have given what."""
+    if table.empty:
+        return
+    st.subheader("Who has given what")
+    folded = gaps(table)
+    if folded["Missing"].eq("").all() and folded["Not a number"].eq("").all():
+        st.write(f"All {len(table):,} local authorities have given all {table.shape[1] - 2:,} measures.")
+    else:
+        frame.table(folded)
+    frame.download(table, "coverage", "Download each authority by measure (CSV)")
+
+
+def preview(table: pandas.DataFrame) -> None:
+    """The figures as an evaluator will see them."""
+    if table.empty:
+        return
+    st.subheader("The figures that evaluators will see")
+    labels = list(dict.fromkeys(table["label"]))
+    chosen = st.selectbox("Outcome", labels, key="preview")
+    mine = table[table["label"] == chosen]
+    st.write(f"Numerator divided by denominator, in {mine['unit'].iloc[0]}. A blank figure cannot be made.")
+    shown = mine[list(PREVIEW)].rename(columns=PREVIEW)
+    frame.table(shown.assign(**{name: shown[name].map(number) for name in list(PREVIEW.values())[1:]}))
+
+
+def totals(table: pandas.DataFrame) -> None:
+    """Totals to tie out with one's own records."""
+    if table.empty:
+        return
+    st.subheader("Totals, to compare with your own records")
+    there = [name for name in TOTALS if name in ("label", "now", "symbols") or table[name].notna().any()]
+    shown = table[there].astype(object)
+    for name in there[1:]:
+        shown[name] = shown[name].map(number)
+    frame.table(shown.rename(columns=TOTALS))
+
+
+def difference(found: Difference, title: str, key: str) -> None:
+    """What was added, removed and changed, largest moves first."""
+    st.subheader(title)
+    st.write(found.summary())
+    for words, rows in (("Rows added", found.added), ("Rows removed", found.removed)):
+        if rows:
+            more = f" and {len(rows) - SHOWN:,} more" if len(rows) > SHOWN else ""
+            st.markdown(f"{words}: {'; '.join(rows[:SHOWN])}{more}.")
+    if found.changes.empty:
+        return
+    shown = found.changes[list(CHANGES)].head(SHOWN).astype(object)
+    for name in ("change", "percent"):
+        shown[name] = shown[name].map(number)
+    if len(found.changes) > SHOWN:
+        st.caption(f"The {SHOWN} largest moves of {len(found.changes):,}. The download has all.")
+    frame.table(shown.rename(columns=CHANGES))
+    frame.download(found.changes, f"changes-{key}", f"Download all changes: {title.lower()} (CSV)")

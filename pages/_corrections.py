@@ -1,0 +1,69 @@
+"""How the screen offers corrections: all certain ones of a kind at once, or one by one. Nothing is made unasked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas
+import streamlit as st
+
+from data_contracts.corrections import WORDS, Correction
+from pages import _frame as frame
+
+ONE_BY_ONE = 20  # of a kind that are offered each by itself; the others are accepted together, or put right in the file
+COLUMNS = {"cell": "Cell", "column": "Column", "before": "You entered", "after": "Would become"}
+
+
+def made(corrections: Sequence[Correction]) -> None:
+    """The corrections that were accepted and made."""
+    if not corrections:
+        return
+    st.subheader(f"Corrections you accepted ({len(corrections)})")
+    st.write("They are recorded with your return. Your own file is kept as you sent it.")
+    frame.table(listed(corrections[: frame.SHOWN_ROWS]))
+
+
+def listed(corrections: Sequence[Correction]) -> pandas.DataFrame:
+    """Corrections as a table."""
+    return frame.records([one.to_dict() for one in corrections], COLUMNS)
+
+
+def offered(corrections: Sequence[Correction], digest: str) -> list[str]:
+    """Offer corrections; gives the keys and rules that were ticked when the button was pressed, and nothing before.
+
+    Args:
+        corrections: on offer.
+        digest: tells this file's boxes from those of others.
+    """
+    if not corrections:
+        return []
+    st.header("Corrections you can accept here")
+    st.write("We change nothing unless you say so. Your file is kept as you sent it, and each correction is recorded.")
+    by_rule: dict[str, list[Correction]] = {}
+    for one in corrections:
+        by_rule.setdefault(one.rule, []).append(one)
+    with st.form(f"corrections-{digest[:12]}"):
+        ticked = [key for rule, found in by_rule.items() for key in kind(rule, found, digest)]
+        pressed = st.form_submit_button("Accept the ticked corrections and check again")
+    if pressed and not ticked:
+        frame.boxed(
+            "error", "There is a problem", ["No correction is ticked. Tick those that you accept, or put your file right."]
+        )
+    return ticked if pressed else []
+
+
+def kind(rule: str, found: Sequence[Correction], digest: str) -> list[str]:
+    """The boxes of one kind of correction; gives what is ticked."""
+    st.subheader(f"{WORDS[rule]} ({len(found)})")
+    frame.table(listed(found[: frame.SHOWN_ROWS]))
+    if len(found) > frame.SHOWN_ROWS:
+        st.caption(f"The first {frame.SHOWN_ROWS} of {len(found):,} are shown.")
+    ticked = []
+    sure = [one for one in found if one.certain]
+    if len(sure) > 1 and st.checkbox(f"Accept all {len(sure):,}: {WORDS[rule].lower()}", key=f"all-{digest[:12]}-{rule}"):
+        ticked.append(rule)
+    for one in found[:ONE_BY_ONE]:
+        words = f"Accept {one.cell}: “{one.before}” becomes “{one.after}”"
+        if st.checkbox(words, key=f"one-{digest[:12]}-{one.key}"):
+            ticked.append(one.key)
+    return ticked
