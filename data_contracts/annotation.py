@@ -8,11 +8,12 @@ from typing import Any
 
 from openpyxl import Workbook
 
-from data_contracts.findings import Finding, Report
+from data_contracts.findings import Finding
 from data_contracts.reading import Limits, read
 from data_contracts.reading.marker import mark, saved, write_text
 from data_contracts.reading.table import ROW, WIDTH, RawTable, cell_place
 from data_contracts.reading.workbook import MARKER, ask, settings_of
+from data_contracts.report import Report
 from data_contracts.sheets import FINDINGS, RETURN
 
 MOST_MARKS = 5_000

@@ -7,11 +7,12 @@ import pandas as pd
 
 from data_contracts.context import Context
 from data_contracts.contract import Contract
-from data_contracts.findings import SEVERITIES, Finding, Report, built_in
+from data_contracts.found import Findings, table_of
 from data_contracts.reading import Limits, safe_name
-from data_contracts.reading.table import ROW, cell_place
+from data_contracts.reading.table import ROW
+from data_contracts.report import Report
 from data_contracts.stages import file, history, rows, shape, template, text, types, values
-from data_contracts.state import MOST_OF_ONE_KIND, State
+from data_contracts.state import State
 
 # A check is a function that takes the state and adds findings to it; it is in force by its line here. Within a stage the order is
 # that of the lines; a stage is left out when an earlier one leaves it nothing to read.
@@ -80,12 +81,8 @@ def check(
 
 
 def _report(state: State) -> Report:
-    for (rule, column), count in sorted(state.counts.items(), key=str):
-        if count > MOST_OF_ONE_KIND:
-            more = f"{count - MOST_OF_ONE_KIND:,}"
-            state.findings.append(built_in("file.more_of_the_same", other_rule=rule, column=column, count=more))
-    findings = tuple(sorted(state.findings, key=_order))
-    wanted = not any(finding.severity == "error" for finding in findings)
+    findings = Findings.sorted([*state.tables_of_findings, table_of(state.findings)])
+    wanted = not len(findings.of_severity("error"))
     return Report(
         sha256=hashlib.sha256(state.content).hexdigest(),
         filename=safe_name(state.filename),
@@ -93,17 +90,12 @@ def _report(state: State) -> Report:
         version=state.contract.version,
         sheet=state.sheet,
         rows_read=state.rows_read,
-        rows_with_errors=len(state.wrong_rows),
+        rows_with_errors=state.rows_with_errors,
         ignored_columns=tuple(state.ignored),
         header_matches=tuple(state.matches),
         findings=findings,
         rows=_typed(state) if wanted else None,
     )
-
-
-def _order(finding: Finding) -> tuple[int, int, tuple[int, int], str, str]:
-    place = cell_place(finding.cell) if finding.cell else (0, 0)
-    return SEVERITIES.index(finding.severity), finding.row or 0, place, finding.rule, finding.value or ""
 
 
 def _typed(state: State) -> pd.DataFrame:

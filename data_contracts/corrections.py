@@ -17,10 +17,11 @@ from data_contracts.checking import check
 from data_contracts.context import Context, period_span
 from data_contracts.contract import Column, Contract
 from data_contracts.diagnosis import diagnose
-from data_contracts.findings import Finding, Report, shown
+from data_contracts.findings import Finding, shown
 from data_contracts.headings import plain
 from data_contracts.reading import Limits
 from data_contracts.reading.table import ROW, RawTable, cell_name, cell_place
+from data_contracts.report import Report
 from data_contracts.stages.types import SPACE
 from data_contracts.stages.values import term_from
 from data_contracts.state import State

@@ -1,13 +1,11 @@
-"""What a check says: findings, one row each, and the report that carries them."""
+"""What a check says: findings, one row each, and the words of the rules that hold for every contract."""
 
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Any
 
-import pandas as pd
 import yaml
 
 from data_contracts.personal import masked
@@ -68,107 +66,6 @@ class HeaderMatch:
         return iter((self.found, self.column, self.how))
 
 
-@dataclass(frozen=True)
-class Report:
-    """The outcome of a check.
-
-    Attributes:
-        sha256: digest of the bytes received.
-        filename: name of the file, made safe to show.
-        contract: name of the contract.
-        version: version of the contract.
-        sheet: sheet the rows were read from; None for CSV.
-        rows_read: data rows found, blank ones left out.
-        rows_with_errors: data rows with at least one error.
-        ignored_columns: headings that the contract does not know.
-        header_matches: how each heading was understood.
-        findings: every finding, errors first, then by row and column.
-        rows: typed rows with their file row number in `row`; None where there are errors. Whole numbers are nullable Int64,
-            numbers nullable Float64, dates `datetime.date`; `<column>__symbol` holds z, x, c, low, k or u where one stood in
-            place of a value.
-    """
-
-    sha256: str
-    filename: str
-    contract: str
-    version: str
-    sheet: str | None = None
-    rows_read: int = 0
-    rows_with_errors: int = 0
-    ignored_columns: tuple[str, ...] = ()
-    header_matches: tuple[HeaderMatch, ...] = ()
-    findings: tuple[Finding, ...] = ()
-    rows: pd.DataFrame | None = field(default=None, compare=False)
-
-    def _of(self, severity: str) -> tuple[Finding, ...]:
-        return tuple(finding for finding in self.findings if finding.severity == severity)
-
-    @property
-    def errors(self) -> tuple[Finding, ...]:
-        """Findings that must be put right."""
-        return self._of("error")
-
-    @property
-    def queries(self) -> tuple[Finding, ...]:
-        """Findings to put right or explain."""
-        return self._of("query")
-
-    @property
-    def notes(self) -> tuple[Finding, ...]:
-        """Findings that ask for nothing."""
-        return self._of("note")
-
-    def summary(self) -> str:
-        """One sentence with the counts, in plain English."""
-        counts = f"{_count(len(self.errors), 'error')}, {_count(len(self.queries), 'query')}, {_count(len(self.notes), 'note')}"
-        start = f"{_count(self.rows_read, 'row')} read, {self.rows_with_errors} with errors: {counts}."
-        if self.errors:
-            return f"{start} The errors must be put right before the return can be submitted."
-        if self.queries:
-            return f"{start} Put right or explain each query to submit the return."
-        return f"{start} The return can be submitted."
-
-    def by_rule(self) -> list[dict[str, Any]]:
-        """Number of findings of each rule, errors first: rule, severity, count, fix."""
-        counts = Counter((finding.rule, finding.severity) for finding in self.findings)
-        fixes = {finding.rule: finding.fix for finding in reversed(self.findings)}
-        order = sorted(counts, key=lambda pair: (SEVERITIES.index(pair[1]), -counts[pair], pair[0]))
-        return [
-            {"rule": rule, "severity": severity, "count": counts[rule, severity], "fix": fixes[rule]} for rule, severity in order
-        ]
-
-    def frame(self) -> pd.DataFrame:
-        """The findings as a table: rule, severity, sheet, row, cell, column, value, message, fix, key."""
-        names = ["rule", "severity", "sheet", "row", "cell", "column", "value", "message", "fix", "key"]
-        table = pd.DataFrame([[getattr(finding, name) for name in names] for finding in self.findings], columns=names)
-        return table.astype({"row": "Int64"})
-
-    def to_csv(self) -> str:
-        """The findings as CSV to open in a spreadsheet: a text that would run there as a formula has an apostrophe before it."""
-        table = self.frame()
-        for name in table.columns.drop("row"):
-            table[name] = [f"'{cell}" if str(cell).startswith(("=", "+", "-", "@")) else cell for cell in table[name]]
-        return str(table.to_csv(index=False, lineterminator="\r\n"))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Everything but the typed rows, as plain JSON."""
-        plain = {
-            item.name: getattr(self, item.name)
-            for item in fields(self)
-            if item.name not in {"rows", "findings", "header_matches"}
-        }
-        plain["ignored_columns"] = list(self.ignored_columns)
-        plain["header_matches"] = [asdict(match) for match in self.header_matches]
-        plain["findings"] = [{**asdict(finding), "key": finding.key} for finding in self.findings]
-        plain["summary"] = self.summary()
-        return plain
-
-
-def _count(number: int, word: str) -> str:
-    plural = f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"
-    return f"{number:,} {word if number == 1 else plural}"
-
-
 @cache
 def built_in_rules() -> dict[str, dict[str, str]]:
     """Rules that hold for every contract, by id: severity, message, fix."""
@@ -197,6 +94,11 @@ def shown(value: object) -> str:
 _OURS = frozenset({"choices", "expected", "symbols", "label", "unit"})
 
 
+def safe_word(name: str, value: Any) -> Any:
+    """A word of a message as it may be shown."""
+    return shown(value) if isinstance(value, str) and name not in _OURS else value
+
+
 def built_in(rule: str, **values: Any) -> Finding:
     """A finding of a rule of `rules.yaml`.
 
@@ -205,6 +107,6 @@ def built_in(rule: str, **values: Any) -> Finding:
         **values: sheet, row, cell, column, value, and whatever else the message names.
     """
     words = built_in_rules()[rule]
-    safe = {name: shown(value) if isinstance(value, str) and name not in _OURS else value for name, value in values.items()}
+    safe = {name: safe_word(name, value) for name, value in values.items()}
     place: dict[str, Any] = {name: safe.get(name) for name in ("sheet", "row", "cell", "column", "value")}
     return Finding(rule, words["severity"], fill(words["message"], safe), fill(words["fix"], safe), **place)

@@ -20,7 +20,8 @@ from data_contracts.errors import ContractError
 from data_contracts.reading.table import ROW
 from data_contracts.state import State
 
-Found = Iterable[tuple[int, dict[str, Any]]]
+# Rows at fault: a table with their numbers, or pairs of row number and further words for the message.
+Found = pl.DataFrame | Iterable[tuple[int, dict[str, Any]]]
 _OPEN_END = date(9999, 12, 31)
 _ROUNDING = 1e-9
 
@@ -101,7 +102,7 @@ def _ready(state: State, rule: Rule) -> bool:
 
 
 def _failing(state: State, rule: Rule, fails: pl.Expr) -> Found:
-    return [(int(row), {}) for row in state.grid.filter(fails.fill_null(False))[ROW]]
+    return state.grid.filter(fails.fill_null(False)).select(ROW)
 
 
 def at_most(state: State, rule: Rule) -> Found:

@@ -1,18 +1,17 @@
 """What one check has found out so far; each stage reads it and adds to it."""
 
-from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import polars as pl
 
+from data_contracts.codes import Codes
 from data_contracts.context import Context
 from data_contracts.contract import Contract, Rule
-from data_contracts.findings import Finding, HeaderMatch, built_in, built_in_rules, fill, shown
+from data_contracts.findings import Finding, HeaderMatch, built_in, built_in_rules, safe_word
+from data_contracts.found import rows_of_one_rule
 from data_contracts.reading.table import ROW, Limits, Mark, RawTable, cell_name
-
-MOST_OF_ONE_KIND = 20_000
 
 
 @dataclass
@@ -37,9 +36,10 @@ class State:
         rows_read: number of data rows, those that were taken out with an error included.
         grid: beside the row number, for each column found its typed value (null where blank, symbol or fault), its text as
             `<column>#text` and its symbol as `<column>#symbol`.
-        findings: all so far that are listed.
-        counts: number of findings by rule and column, those not listed included.
-        wrong_rows: numbers of the rows with an error.
+        findings: those added one by one.
+        tables_of_findings: those added many at once.
+        rules: those with a finding.
+        wrong: numbers of the rows with an error, with repeats.
     """
 
     contract: Contract
@@ -60,13 +60,19 @@ class State:
     rows_read: int = 0
     grid: pl.DataFrame = field(default_factory=pl.DataFrame)
     findings: list[Finding] = field(default_factory=list)
-    counts: Counter[tuple[str, str | None]] = field(default_factory=Counter)
-    wrong_rows: set[int] = field(default_factory=set)
+    rules: set[str] = field(default_factory=set)
+    tables_of_findings: list[pl.DataFrame] = field(default_factory=list)
+    wrong: list[pl.Series] = field(default_factory=list)
 
     @property
     def sheet(self) -> str | None:
         """Name of the sheet being read."""
         return self.table.sheet if self.table else None
+
+    @cached_property
+    def codes(self) -> Codes:
+        """The table of authorities' codes."""
+        return Codes(self.context.authorities)
 
     def cell(self, row: int | None, column: str | None) -> str | None:
         """Reference of a cell, such as `C5`."""
@@ -74,18 +80,21 @@ class State:
             return None
         return cell_name(row, self.positions[column])
 
-    def listed(self, rule: str, severity: str, row: int | None, column: str | None) -> bool:
-        """Count a finding; whether it is listed too: beyond a great number of one kind in one column it is not."""
-        if severity == "error" and row is not None and row > self.header:
-            self.wrong_rows.add(row)
-        self.counts[rule, column] += 1
-        return self.counts[rule, column] <= MOST_OF_ONE_KIND
+    def remember(self, rule: str, severity: str, rows: pl.Series) -> None:
+        """Remember which rules had findings, and the rows with an error."""
+        self.rules.add(rule)
+        if severity == "error":
+            self.wrong.append(rows.filter(rows > self.header))
+
+    @property
+    def rows_with_errors(self) -> int:
+        """Number of data rows with at least one error."""
+        return pl.concat(self.wrong).n_unique() if self.wrong else 0
 
     def add(self, rule: str, **values: Any) -> None:
-        """Add a finding of a built-in rule."""
+        """Add one finding of a built-in rule."""
         row, column = values.get("row"), values.get("column")
-        if not self.listed(rule, built_in_rules()[rule]["severity"], row, column):
-            return
+        self.remember(rule, built_in_rules()[rule]["severity"], pl.Series([row] if row else [], dtype=pl.Int64))
         values.setdefault("sheet", self.sheet)
         if values.get("cell") is None:
             values["cell"] = self.cell(row, column)
@@ -93,31 +102,48 @@ class State:
 
     def add_rows(self, rule: str, mask: pl.Series | pl.Expr, column: str, **values: Any) -> None:
         """Add a finding of a built-in rule for every data row that a mask names, with the text of the column as its value."""
-        for row, text in self.where(mask, column):
-            self.add(rule, row=row, column=column, value=text, **values)
+        if isinstance(mask, pl.Series) and not mask.any():
+            return
+        self.add_table(rule, self.data.filter(mask).select(ROW, pl.col(column).alias("value")), column, **values)
+
+    def add_table(self, rule: str, rows: pl.DataFrame, column: str | None, **values: Any) -> None:
+        """Add a finding of a built-in rule for each row of a table.
+
+        Args:
+            rule: its id.
+            rows: `#row`, `value`, and further words of each row for the message.
+            column: the column meant; None where the whole row is.
+            **values: words that are the same for all rows; `sheet` and `place` (from 0) where they are not the table's own.
+        """
+        words = built_in_rules()[rule]
+        same = {"column": column} | {name: safe_word(name, value) for name, value in values.items()}
+        self._add(rule, words["severity"], words["message"], words["fix"], rows, column, same)
+
+    def add_groups(self, rows: pl.DataFrame, column: str | None, **values: Any) -> None:
+        """Add findings of several built-in rules: the rule of each row is in the table's column `#rule`."""
+        for (rule,), group in rows.partition_by("#rule", as_dict=True, maintain_order=True, include_key=False).items():
+            self.add_table(rule, group, column, **values)
 
     def add_once(self, rule: str, mask: pl.Series, column: str) -> None:
         """Add one finding of a built-in rule for all data rows that a mask names: the first of them, and their number."""
         count = int(mask.sum())
         if count:
-            row, text = next(self.where(mask, column))
+            row, text = self.data.filter(mask).select(ROW, column).row(0)
             self.add(rule, row=row, column=column, value=text, count=f"{count:,}")
 
-    def where(self, mask: pl.Series | pl.Expr, column: str) -> Iterator[tuple[int, str]]:
-        """Row number and text of the column for every data row that a mask names."""
-        if isinstance(mask, pl.Series) and not mask.any():
-            return
-        yield from self.data.filter(mask).select(ROW, column).iter_rows()
+    def add_rule(self, rule: Rule, rows: pl.DataFrame) -> None:
+        """Add a finding of a rule of the contract for each row of a table: `#row`, and the words for its message."""
+        value = pl.col(rule.column) if rule.column in rows.columns else pl.lit(None, dtype=pl.String)
+        self._add(rule.id, rule.severity, rule.message, rule.fix, rows.with_columns(value.alias("value")), rule.column, {})
 
-    def add_rule(self, rule: Rule, row: int | None, column: str | None, values: dict[str, Any]) -> None:
-        """Add a finding of a rule of the contract."""
-        if not self.listed(rule.id, rule.severity, row, column):
-            return
-        texts = {name: shown("" if value is None else value) for name, value in values.items()}
-        value = texts.get(column or "")
-        message, fix = fill(rule.message, texts), fill(rule.fix, texts)
-        place = self.cell(row, column)
-        self.findings.append(Finding(rule.id, rule.severity, message, fix, self.sheet, row, place, column, value))
+    def _add(
+        self, rule: str, severity: str, message: str, fix: str, rows: pl.DataFrame, column: str | None, same: dict[str, Any]
+    ) -> None:
+        if rows.height:
+            self.remember(rule, severity, rows[ROW])
+            place = same.pop("place", self.positions.get(column or ""))
+            about = {"sheet": self.sheet} | same | {"#column": column}
+            self.tables_of_findings.append(rows_of_one_rule(rule, severity, message, fix, rows, place, about))
 
     def marks(self, *kinds: str) -> list[Mark]:
         """Marks of the workbook reader below the headings."""

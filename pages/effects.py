@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 
 from pages import _frame as frame
-from pilots import runs, views
+from pilots import runs, staleness, views
 from pilots.charts import Picture
 
 # What these say is about the data; it stands below the evidence, so that warnings about the result keep their weight.
@@ -256,6 +256,18 @@ def provenance(run: Any, question: dict[str, Any]) -> None:
         frame.boxed("error", "The numbers differ", list(report.differences))
 
 
+def stale(run_id: str) -> None:
+    """Say above a result that returns which it rests on do not count any more."""
+    reasons = staleness.stale_runs(frame.store(), frame.acting()).get(run_id, [])
+    if not reasons:
+        return
+    frame.warning(
+        "This result is stale: it rests on returns that were replaced or sent back since. Make a new release and evaluate again."
+    )
+    with st.expander(f"The returns that do not count any more ({len(reasons)})"):
+        st.markdown("\n".join(f"- {text}" for text in reasons))
+
+
 def nothing_yet() -> None:
     """What to do where there is no run."""
     st.write("There are no results yet.")
@@ -277,6 +289,7 @@ def main() -> None:
         nothing_yet()
         return
     run, question = choose(found)
+    stale(run.document["run_id"])
     headline(question)
     evidence(question, run.document)
     provenance(run, question)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import streamlit as st
 
 from pages import _frame as frame
-from pilots import plans, releases, runs, views
+from pilots import plans, releases, runs, staleness, views
 from pilots.plans import Plan
 from pilots.releases import Release
 from pilots.tables import moment, short
 
 RELEASES = {"name": "Release", "made_at": "Made", "returns": "Returns", "series": "Published series", "digest": "Digest"}
-RUNS = {"outcome": "Outcome", "verdict": "Verdict", "plan": "Plan", "made": "Made", "run": "Run"}
+RUNS = {"outcome": "Outcome", "verdict": "Verdict", "plan": "Plan", "made": "Made", "run": "Run", "stale": "Stale"}
 
 
 def release_section() -> Release | None:
@@ -94,9 +94,13 @@ def estimate_section(release: Release | None, plan: Plan) -> None:
 def runs_section() -> None:
     """The runs there are."""
     st.header("Runs")
-    found = [row for run in runs.runs(frame.store(), frame.acting()) for row in views.run_rows(run.document)]
+    store, actor = frame.store(), frame.acting()
+    stale = staleness.stale_runs(store, actor)
+    found = [row for run in runs.runs(store, actor) for row in views.run_rows(run.document, stale.get(run.run_id, []))]
     if found:
         frame.long_table(frame.records(found, RUNS), "runs")
+        if stale:
+            st.write("A stale run rests on returns that were replaced or sent back since. Make a new release and evaluate again.")
     else:
         st.write("There are no runs yet.")
 

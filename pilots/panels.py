@@ -1,8 +1,8 @@
 """From a release and a plan to a panel: figures to cells, the register to starts and stops, and everything that was left out."""
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -34,11 +34,13 @@ class Source:
         rows: authority, period, numerator and denominator (one row a stratum); missing where a symbol stands or nothing came.
         symbols: authority, period, symbol of the cells in which a symbol stands in place of a figure.
         notices: what was left out on the way, in plain words.
+        late: days by which the return of a cell came late, by authority and period; only of those that did.
     """
 
     rows: pd.DataFrame
     symbols: pd.DataFrame
     notices: tuple[str, ...] = ()
+    late: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class Question:
         stopped: authority and first period without the reform, for those that stopped within the window.
         notices: what was done and left out.
         digest: of the figures and starts that the panel was made from.
+        late: authority, period and days of the cells whose return came late.
     """
 
     panel: Panel
@@ -65,6 +68,7 @@ class Question:
     stopped: tuple[tuple[str, str], ...] = ()
     notices: tuple[str, ...] = ()
     digest: str = ""
+    late: tuple[tuple[str, str, int], ...] = ()
 
 
 def figures(store: Store, release: Release, outcome: Outcome) -> Source:
@@ -112,15 +116,16 @@ def _returned(store: Store, release: Release, outcome: Outcome) -> Source:
             f"Release {release.name} has no accepted returns of {outcome.source}, so there is nothing on {outcome.label}. "
             "Have the returns signed and accepted, then make a new release."
         )
-    return returned_figures(rows, outcome)
+    return returned_figures(rows, outcome, _late_days(release, outcome.source))
 
 
-def returned_figures(rows: pd.DataFrame, outcome: Outcome) -> Source:
+def returned_figures(rows: pd.DataFrame, outcome: Outcome, late_days: Mapping[tuple[str, str], int] | None = None) -> Source:
     """The figures that typed rows of a collection give for an outcome.
 
     Args:
         rows: as `Report.rows` has them, of one return or of several.
         outcome: one whose source is the collection.
+        late_days: days by which returns came late, by region and period; the rows then have a column `region`.
 
     Raises:
         UserError: the collection has no such measure, or no rows of the outcome's strata.
@@ -139,9 +144,19 @@ def returned_figures(rows: pd.DataFrame, outcome: Outcome) -> Source:
         table[measure] = rows[column_of[measure]].astype("Float64").to_numpy(dtype=float, na_value=np.nan)
     marked = [name for name in (f"{column_of[measure]}__symbol" for measure in wanted) if name in rows]
     table["symbol"] = rows[marked].bfill(axis=1).iloc[:, 0] if marked else None
+    days = late_days or {}
+    table["late"] = [days.get(key, 0) for key in zip(rows["region"], table["period"], strict=True)] if days else 0
     table, notices = _todays_codes(table.reset_index(drop=True))
     marks = table.loc[table["symbol"].notna(), ["authority", "period", "symbol"]].drop_duplicates(["authority", "period"])
-    return Source(_ratio(table, outcome), marks.reset_index(drop=True), notices)
+    late = table.loc[table["late"] > 0, ["authority", "period", "late"]].itertuples(index=False, name=None)
+    by_cell = {(str(authority), str(period)): int(count) for authority, period, count in late}
+    return Source(_ratio(table, outcome), marks.reset_index(drop=True), notices, by_cell)
+
+
+def _late_days(release: Release, collection: str) -> dict[tuple[str, str], int]:
+    """Days by which each return of a collection came late, by region and period; an older release does not know."""
+    mine = [one for one in release.submissions if one["collection"] == collection]
+    return {(one["region"], one["period"]): one.get("late_days") or 0 for one in mine}
 
 
 def _of_strata(rows: pd.DataFrame, strata: Sequence[str], outcome: Outcome) -> pd.DataFrame:
@@ -232,8 +247,27 @@ def question(store: Store, release: Release, plan: Plan, outcome: Outcome, spell
     if absent:
         notices.append(f"There are no figures at all for {', '.join(names().get(code, code) for code in absent)}.")
     gaps = _gaps(panel, source.symbols, stopped)
+    late = _late_cells(panel, source.late)
+    if late:
+        notices.append(_late_words(panel, late))
     return Question(
-        panel, path, other_weights, treated, gaps, stopped, tuple(dict.fromkeys(notices)), _digest(rows, units, extras)
+        panel, path, other_weights, treated, gaps, stopped, tuple(dict.fromkeys(notices)), _digest(rows, units, extras), late
+    )
+
+
+def _late_cells(panel: Panel, late: Mapping[tuple[str, str], int]) -> tuple[tuple[str, str, int], ...]:
+    """Authority, period and days late of the panel's figures that came late."""
+    there = [(str(panel.units[unit]), str(panel.periods[period])) for unit, period in np.argwhere(panel.weights[0] > 0)]
+    return tuple((*cell, late[cell]) for cell in there if cell in late) if late else ()
+
+
+def _late_words(panel: Panel, late: Sequence[tuple[str, str, int]]) -> str:
+    """How many of the panel's figures came late, and how late the latest."""
+    most = max(days for _, _, days in late)
+    periods = ordered({period for _, period, _ in late})
+    return (
+        f"{len(late):,} of {int((panel.weights[0] > 0).sum()):,} figures came after the day on which they were due, up to "
+        f"{most:,} day{'' if most == 1 else 's'} late: those of {', '.join(periods)}."
     )
 
 

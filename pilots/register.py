@@ -1,6 +1,5 @@
 """The reform register: who had which reform from when to when. It takes the way of a return, but is one for the whole country."""
 
-import dataclasses
 from collections.abc import Iterable, Mapping
 from datetime import date
 from functools import partial
@@ -57,7 +56,7 @@ def _told_of_lost_spells(report: Report, accepted: pd.DataFrame | None) -> Repor
     kept = set(report.rows[key].itertuples(index=False, name=None))
     lost = [spell for spell in accepted[key].itertuples(index=False, name=None) if spell not in kept]
     found = tuple(_lost_spell(*spell) for spell in lost)
-    return dataclasses.replace(report, findings=(*found, *report.findings))
+    return report.noted(*found, first=True)
 
 
 def _lost_spell(authority: str, reform: str, start: date) -> Finding:

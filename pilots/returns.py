@@ -1,6 +1,5 @@
 """A region's returns: check, submit, and look them up. Each task checks who may do it. `decisions` has what comes after."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from functools import partial
 from hashlib import sha256
@@ -77,7 +76,7 @@ def _told_of_repeat(report: Report, versions: Sequence[Mapping[str, Any]]) -> Re
     else:
         newer = f"{message} {versions[0]['reference']} came after it."
         note = Finding("history.older_file", "note", newer, "Check that you chose the right file. Send it only to go back to it.")
-    return dataclasses.replace(report, findings=(*report.findings, note))
+    return report.noted(note)
 
 
 def check_return(store: Store, actor: Actor, collection: str, region: str, period: str, filename: str, content: bytes) -> Report:

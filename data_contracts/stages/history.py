@@ -26,15 +26,15 @@ def large_changes(state: State) -> None:
 def _compare(state: State, last: dict[tuple[str, ...], tuple[float, str]], keys: list[str], name: str) -> None:
     factor, least = state.contract.change_factor, state.contract.change_least
     now = state.grid.filter(pl.col(name).is_not_null()).select(ROW, *keys, name)
-    for cells in now.iter_rows(named=True):
-        found = last.get(tuple(str(cells[key]) for key in keys))
-        if found is None or abs(cells[name] - found[0]) < least:
+    found = []
+    for row, *key, value in now.iter_rows():
+        past = last.get(tuple(map(str, key)))
+        if past is None or abs(value - past[0]) < least:
             continue
-        high, low = max(cells[name], found[0]), min(cells[name], found[0])
-        if high >= factor * low:
-            state.add(
-                "history.large_change", row=cells[ROW], column=name, value=f"{cells[name]:g}", last=f"{found[0]:g}", when=found[1]
-            )
+        if max(value, past[0]) >= factor * min(value, past[0]):
+            found.append({ROW: row, "value": f"{value:g}", "last": f"{past[0]:g}", "when": past[1]})
+    if found:
+        state.add_table("history.large_change", pl.DataFrame(found), name)
 
 
 def locked(state: State) -> None:

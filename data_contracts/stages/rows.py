@@ -5,7 +5,6 @@ from collections.abc import Iterable
 import pandas as pd
 import polars as pl
 
-from data_contracts.codes import Codes
 from data_contracts.context import period_span
 from data_contracts.kinds import HISTORY_KINDS, KINDS
 from data_contracts.reading.table import ROW
@@ -20,18 +19,20 @@ def duplicates(state: State) -> None:
     if any(name not in state.grid.columns for name in key) or not key:
         return
     texts = [f"{name}#text" for name in key]
-    everything = [name for name in state.grid.columns if name.endswith("#text")]
-    whole = state.grid.filter(pl.all_horizontal(pl.col(name) != "" for name in texts))
+    again = state.grid.select(texts).is_duplicated()
+    whole = state.grid.filter(again).filter(pl.all_horizontal(pl.col(name) != "" for name in texts))
+    if whole.is_empty():
+        return
+    everything = [name for name in whole.columns if name.endswith("#text")]
     marked = whole.select(
         ROW,
-        *texts,
+        pl.concat_str(texts, separator=", ").alias("value"),
         first=pl.col(ROW).min().over(texts),
         alike=pl.col(ROW).min().over(everything),
     ).filter(pl.col(ROW) != pl.col("first"))
-    for cells in marked.iter_rows(named=True):
-        rule = "rows.duplicate" if cells["alike"] == cells["first"] else "rows.conflict"
-        words = ", ".join(cells[name] for name in texts)
-        state.add(rule, row=cells[ROW], column=key[0], value=words, first=cells["first"])
+    same = pl.col("alike") == pl.col("first")
+    state.add_table("rows.duplicate", marked.filter(same), key[0])
+    state.add_table("rows.conflict", marked.filter(~same), key[0])
 
 
 def double_count(state: State) -> None:
@@ -39,7 +40,7 @@ def double_count(state: State) -> None:
     column, table = state.contract.with_role("authority"), state.context.authorities
     if column is None or column.name not in state.grid.columns or table.empty:
         return
-    codes = Codes(table)
+    codes = state.codes
     present = set(state.grid[column.name].drop_nulls().unique().to_list())
     heirs = {code: [heir for heir in codes.heirs(code) if heir in present] for code in present}
     rest = [f"{name}#text" for name in state.contract.key if name != column.name and name in state.grid.columns]
@@ -60,7 +61,7 @@ def coverage(state: State) -> None:
     table = state.context.authorities
     if state.contract.coverage != "region" or not state.context.region or table.empty:
         return
-    if column is None or column.name not in state.grid.columns or state.counts["values.other_regions_file", None]:
+    if column is None or column.name not in state.grid.columns or "values.other_regions_file" in state.rules:
         return
     period = state.contract.with_role("period")
     given = state.grid[period.name].drop_nulls().unique().to_list() if period and period.name in state.grid.columns else []
@@ -108,9 +109,9 @@ def revealed(state: State) -> None:
         known = [pl.col(name).is_not_null() for name in names]
         alone = (pl.sum_horizontal(hidden) == 1) & (pl.sum_horizontal(known) == len(names) - 1)
         for name, one in zip(names, hidden, strict=True):
-            for (row,) in state.grid.filter(alone & one).select(ROW).iter_rows():
-                others = ", ".join(other for other in names if other != name)
-                state.add("rows.revealed", row=row, column=name, value=_CONFIDENTIAL, others=others)
+            others = ", ".join(other for other in names if other != name)
+            rows = state.grid.filter(alone & one).select(ROW, value=pl.lit(_CONFIDENTIAL))
+            state.add_table("rows.revealed", rows, name, others=others)
 
 
 def run_rules(state: State, history: bool) -> None:
@@ -118,8 +119,12 @@ def run_rules(state: State, history: bool) -> None:
     for rule in state.contract.rules:
         if (rule.kind in HISTORY_KINDS) != history:
             continue
-        found = dict(KINDS[rule.kind](state, rule))
-        texts = [pl.col(name).alias(name.removesuffix("#text")) for name in state.grid.columns if name.endswith("#text")]
-        for cells in state.grid.filter(pl.col(ROW).is_in(list(found))).select(ROW, *texts).iter_rows(named=True):
-            row = cells.pop(ROW)
-            state.add_rule(rule, row, rule.column, {**cells, **found[row]})
+        found = KINDS[rule.kind](state, rule)
+        if not isinstance(found, pl.DataFrame):
+            pairs = [{ROW: row} | {name: str(word) for name, word in words.items()} for row, words in found]
+            found = pl.DataFrame(pairs, schema_overrides={ROW: pl.Int64}, infer_schema_length=None)
+        if found.is_empty():
+            continue
+        names = {name: name.removesuffix("#text") for name in state.grid.columns if name.endswith("#text")}
+        texts = [pl.col(name).alias(word) for name, word in names.items() if word not in found.columns]
+        state.add_rule(rule, state.grid.select(ROW, *texts).join(found, on=ROW, maintain_order="left"))

@@ -199,13 +199,13 @@ def stray_rows(state: State) -> None:
     first = pl.coalesce(pl.when(pl.col(name).str.strip_chars() != "").then(pl.col(name)) for name in places)
     table = state.data.select(ROW, filled.alias("filled"), first.alias("first"))
     odd = table.filter((pl.col("filled") <= 1) | ~pl.col("first").str.contains(r"^\s*[EWSN][0-9]{8}\s*$"))
-    out: list[int] = []
-    for row, count, text in odd.iter_rows():
-        rule = _stray(plain(text[:200]), count, len(state.contract.columns))
-        if rule:
-            out.append(row)
-            state.add(rule, row=row, value=text)
-    _take_out(state, out)
+    columns = len(state.contract.columns)
+    said = [(row, text, _stray(plain(text[:200]), count, columns)) for row, count, text in odd.iter_rows()]
+    out = pl.DataFrame(
+        [one for one in said if one[2]], schema={ROW: pl.Int64, "value": pl.String, "#rule": pl.String}, orient="row"
+    )
+    state.add_groups(out, None)
+    _take_out(state, out[ROW].to_list())
 
 
 def _stray(text: str, filled: int, columns: int) -> str | None:
@@ -231,8 +231,8 @@ def ragged(state: State) -> None:
     long = state.data.filter(extra | (pl.col(WIDTH) > most))
     short = state.data.filter(pl.col(WIDTH) < width)
     for rule, rows in (("shape.row_long", long), ("shape.row_short", short)):
-        for row, found in rows.select(ROW, WIDTH).iter_rows():
-            state.add(rule, row=row, found=found, expected=width)
+        words = rows.select(ROW, pl.lit(None, dtype=pl.String).alias("value"), pl.col(WIDTH).alias("found"))
+        state.add_table(rule, words, None, expected=width)
     _take_out(state, [*long[ROW].to_list(), *short[ROW].to_list()])
 
 

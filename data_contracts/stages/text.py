@@ -3,7 +3,7 @@
 import polars as pl
 
 from data_contracts.personal import ANY, NOT_SHOWN, personal
-from data_contracts.reading.table import ROW, cell_name
+from data_contracts.reading.table import ROW
 from data_contracts.state import State
 
 # A spreadsheet runs a text that begins with one of these signs; a dash and a space are taken for a list, unless a call follows.
@@ -50,8 +50,11 @@ def personal_data(state: State) -> None:
 
 def _look(state: State, cells: pl.DataFrame, name: str, column: str | None, place: int, sheet: str | None) -> None:
     """One finding a cell; the value itself is not repeated."""
-    for row, text in cells.filter(pl.col(name).str.contains(ANY)).select(ROW, name).iter_rows():
-        word = personal(text)
-        if word:
-            where = {"sheet": sheet, "row": row, "cell": cell_name(row, place), "column": column}
-            state.add("text.personal_data", **where, value=NOT_SHOWN, word=word)
+    found = cells.filter(pl.col(name).str.contains(ANY)).select(ROW, pl.col(name).alias("#entered"))
+    if found.is_empty():
+        return
+    texts = found["#entered"].unique().to_list()
+    words = pl.DataFrame({"#entered": texts, "word": [personal(text) for text in texts]})
+    rows = found.join(words, on="#entered", maintain_order="left").filter(pl.col("word") != "")
+    rows = rows.select(ROW, "word", value=pl.lit(NOT_SHOWN))
+    state.add_table("text.personal_data", rows, column, place=place, sheet=sheet)

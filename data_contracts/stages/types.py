@@ -14,6 +14,7 @@ _PATTERNS = {
     "date": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
 }
 _LONG_DECIMAL = r"\.[0-9]{14,}$"
+_MOST_DIAGNOSED = 50_000
 _DTYPES = {"integer": pl.Int64, "number": pl.Float64, "date": pl.Date, "string": pl.String}
 _SPECIAL = {
     "error": "types.cell_error",
@@ -68,9 +69,9 @@ def _harmless(kind: str, column: Column) -> bool:
 def _cast_column(state: State, column: Column, special: dict[int, tuple[str, str]]) -> pl.DataFrame:
     name, rows, text = column.name, state.data[ROW], state.data[column.name]
     marked = rows.is_in(list(special)) if special else pl.repeat(False, text.len(), eager=True)
-    for row in rows.filter(marked).to_list():
-        rule, seen = special[row]
-        state.add(rule, row=row, column=name, value=seen, unit=column.unit or "text")
+    if special:
+        seen = [{ROW: row, "value": entered, "#rule": rule} for row, (rule, entered) in special.items()]
+        state.add_groups(pl.DataFrame(seen).join(rows.to_frame(), on=ROW).sort(ROW), name, unit=column.unit or "text")
     blank = (text == "") & ~marked
     allowed = _allowed(state.contract, column)
     if column.required:
@@ -83,13 +84,25 @@ def _cast_column(state: State, column: Column, special: dict[int, tuple[str, str
         values.str.to_date("%Y-%m-%d", strict=False) if column.type == "date" else values.cast(_DTYPES[column.type], strict=False)
     )
     bad = typed.is_null() & ~blank & ~symbol & ~marked
-    for row, entered in state.where(bad, name):
-        rule, more = diagnose(column, entered, bool(state.table and state.table.late))
-        state.add(rule, row=row, column=name, value=entered, unit=column.unit or "", symbols=allowed, **more)
+    if bad.any():
+        found = pl.DataFrame([rows.filter(bad), text.filter(bad).alias("value")])
+        late = bool(state.table and state.table.late)
+        words = _diagnoses(column, found["value"].unique(maintain_order=True).to_list(), late)
+        state.add_groups(found.join(words, on="value", maintain_order="left"), name, unit=column.unit or "", symbols=allowed)
     if column.type == "number":
         state.add_once("types.long_decimal", fits & text.str.contains(_LONG_DECIMAL), name)
     marks = text.set(~symbol, None)
     return pl.DataFrame([typed.alias(name), text.alias(f"{name}#text"), marks.alias(f"{name}#symbol")])
+
+
+def _diagnoses(column: Column, texts: list[str], late: bool) -> pl.DataFrame:
+    """The rule that each of these texts breaks: value, #rule, suggestion. Past a great number they are only said not to fit."""
+    general = "types.not_a_date" if column.type == "date" else "types.not_a_number"
+    said = [diagnose(column, text, late) for text in texts[:_MOST_DIAGNOSED]] + [(general, {})] * max(
+        len(texts) - _MOST_DIAGNOSED, 0
+    )
+    rules, words = [rule for rule, _ in said], [more.get("suggestion", "") for _, more in said]
+    return pl.DataFrame({"value": texts, "#rule": rules, "suggestion": words})
 
 
 def _allowed(contract: Contract, column: Column) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from data_contracts.codes import Codes, Said
+from data_contracts.codes import Codes
 from data_contracts.context import period_kind, period_span
 from data_contracts.contract import Column
 from data_contracts.reading.table import ROW
@@ -49,6 +49,8 @@ def choices(state: State) -> None:
         if column.choices:
             values = state.grid[column.name]
             wrong = values.is_not_null() & ~values.is_in(list(column.choices))
+            if not wrong.any():
+                continue
             dates = wrong & values.str.contains(_BECAME_DATE)
             short = [choice.lstrip("0") for choice in column.choices if choice.startswith("0")]
             lost = wrong & values.str.strip_chars_start("0").is_in(short)
@@ -105,17 +107,24 @@ def authorities(state: State) -> None:
     table = state.context.authorities
     if column is None or column.name not in state.grid.columns or table.empty:
         return
-    codes = Codes(table)
-    said: dict[tuple[str, str | None], Said] = {}
-    pairs = state.grid.select(ROW, pl.col(column.name), _when(state).alias("#when")).filter(pl.col(column.name).is_not_null())
-    if _file_of_another_region(state, codes, pairs[column.name]):
+    codes = state.codes
+    pairs = state.grid.select(ROW, pl.col(column.name).alias("value"), _when(state).alias("#when")).drop_nulls("value")
+    if _file_of_another_region(state, codes, pairs["value"]):
         return
-    for row, code, moment in pairs.iter_rows():
-        if (code, moment) not in said:
-            said[code, moment] = codes.say(code, moment, state.context.region)
-        rule, more = said[code, moment]
+    said = []
+    for code, moment in pairs.select("value", "#when").unique().iter_rows():
+        rule, more = codes.say(code, moment, state.context.region)
         if rule:
-            state.add(rule, row=row, column=column.name, value=code, **more)
+            said.append({"value": code, "#when": moment, "#rule": rule, **more})
+    _say(state, pairs, said, ["value", "#when"], column.name)
+
+
+def _say(state: State, rows: pl.DataFrame, said: list[dict[str, str | None]], on: list[str], column: str) -> None:
+    """A finding for each row whose value (or pair of values) there is something to say about."""
+    if said:
+        words = pl.DataFrame(said, infer_schema_length=None)
+        words = words.with_columns(pl.col(name).cast(pl.String) for name in words.columns)
+        state.add_groups(rows.join(words, on=on, nulls_equal=True, maintain_order="left"), column)
 
 
 def _file_of_another_region(state: State, codes: Codes, given: pl.Series) -> bool:
@@ -141,13 +150,11 @@ def periods(state: State) -> None:
     column = state.contract.with_role("period")
     if column is None or column.name not in state.grid.columns:
         return
-    given = state.grid.select(ROW, column.name).drop_nulls()
-    said = {text: _period(state, text) for text in given[column.name].unique(maintain_order=True)}
-    good = [text for text in said if period_kind(text) == state.contract.period_kind]
-    for row, text in given.iter_rows():
-        rule, more = said[text]
-        if rule:
-            state.add(rule, row=row, column=column.name, value=text, **more)
+    given = state.grid.select(ROW, pl.col(column.name).alias("value")).drop_nulls()
+    texts = given["value"].unique(maintain_order=True).to_list()
+    said = [{"value": text, "#rule": rule, **more} for text in texts for rule, more in [_period(state, text)] if rule]
+    good = [text for text in texts if period_kind(text) == state.contract.period_kind]
+    _say(state, given, said, ["value"], column.name)
     if not state.context.period and len(good) > 1:
         row = state.grid.filter(pl.col(column.name) == good[1])[ROW][0]
         state.add("values.mixed_periods", row=row, column=column.name, value=good[1], first=good[0])

@@ -11,7 +11,7 @@ import pandas
 from pilots import plans as planning
 from pilots import releases as freezing
 from pilots import runs as running
-from pilots import views
+from pilots import staleness, views
 from pilots.commands import USER_FAULT
 from pilots.commands.shared import Session, file_argument, task_command
 from pilots.commands.text import table, wrapped
@@ -96,11 +96,14 @@ def evaluate(session: Session, plans: tuple[str, ...], every: bool, release_name
 
 @task_command("runs")
 def runs(session: Session) -> None:
-    """List the runs, newest first, with the verdict on each outcome."""
+    """List the runs, newest first, with the verdict on each outcome, and which are stale: a return they rest on was replaced."""
     found = running.runs(session.store, session.actor)
-    rows = [row for run in found for row in views.run_rows(run.document)]
+    stale = staleness.stale_runs(session.store, session.actor)
+    rows = [row for run in found for row in views.run_rows(run.document, stale.get(run.run_id, []))]
     text = table(pandas.DataFrame(rows).rename(columns=heading)) if rows else "There are no runs yet."
-    session.tell([run.to_dict() for run in found], text)
+    why = [f"{run_id} is stale: {' '.join(reasons)}" for run_id, reasons in stale.items()]
+    plain = [{**run.to_dict(), "stale": stale.get(run.run_id, [])} for run in found]
+    session.tell(plain, "\n".join([text, *([""] if why else []), *why]))
 
 
 @task_command("show")

@@ -86,6 +86,7 @@ def evidence(
         "level": plan.level,
         "smallest_effect": plan.smallest(about.id),
         "data_digest": asked.digest,
+        "late": {"figures": len(asked.late), "of": int((asked.panel.weights[0] > 0).sum())},
         "headline": _headline(plan, overall, cluster, few),
         "few_clusters": _few_document(few),
         "results": [row for (number, aggregate), one in results.items() for row in _reports(plan, number, aggregate, one)],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -142,12 +142,13 @@ def run_words(document: Mapping[str, Any]) -> str:
     return f"{moment(document['made_at'])}: {plan['plan']} {plan['version']} on release {release} ({document['run_id']})"
 
 
-def run_rows(document: Mapping[str, Any]) -> list[dict[str, str]]:
-    """One row an outcome of a run: run, made, plan, outcome, verdict."""
+def run_rows(document: Mapping[str, Any], stale: Sequence[str] = ()) -> list[dict[str, str]]:
+    """One row an outcome of a run: run, made, plan, outcome, verdict, and whether it is stale (why, one sentence a return)."""
     plan = document["plan"]
     about = {"run": document["run_id"], "made": moment(document["made_at"]), "plan": f"{plan['plan']} {plan['version']}"}
+    state = f"yes ({len(stale)})" if stale else ""
     return [
-        {**about, "outcome": question["outcome_label"], "verdict": question["verdict"]["words"]}
+        {**about, "outcome": question["outcome_label"], "verdict": question["verdict"]["words"], "stale": state}
         for question in document["questions"]
     ]
 

@@ -141,6 +141,11 @@ def _trend_row(trend: Mapping[str, Any], several: bool) -> tuple[str, str, str]:
     return asked, f"p {equal_to(trend['p_value_hotelling'])}", str(trend["reading"])
 
 
+def late_words(late: Mapping[str, int]) -> str:
+    """How many of a question's figures came after the day on which they were due."""
+    return f"{late['figures']:,} of {late['of']:,}" if late["figures"] else "none that is known of"
+
+
 def provenance_table(document: Mapping[str, Any], question: Question) -> pandas.DataFrame:
     """What a reader needs to get the same numbers again."""
     plan, registered = document["plan"], document.get("registered_at")
@@ -153,6 +158,7 @@ def provenance_table(document: Mapping[str, Any], question: Question) -> pandas.
         ("Release", document["release"]["name"]),
         ("Release digest", document["release_digest"]),
         ("Data digest", document["data_digests"].get(question["outcome"], "")),
+        *([("Figures that came late", late_words(question["late"]))] if "late" in question else []),
         ("Code version", document["code_version"]),
         ("Results digest", document["results_digest"]),
     ]
