@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import narwhals as nw
 import numpy as np
@@ -17,6 +17,7 @@ from evaluation.errors import PanelError
 
 NEVER = checks.NEVER
 ROWS = "rows"  # the weight of cells by which estimates are those of the rows
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +44,7 @@ class Panel:
         intensity: intensity of the reform, N × T, 0 without it (it may go up and down), NaN where missing; None where not given.
         eligible: whether each unit is of the kind that the reform is for (N, bool); None where not given.
         moments: counts, means and products of the rows within cells; None where cells do not weigh by their rows.
+        made: what `once` keeps; a changed panel begins without.
     """
 
     unit: str
@@ -64,6 +66,11 @@ class Panel:
     intensity: np.ndarray | None = None
     eligible: np.ndarray | None = None
     moments: Moments | None = None
+    made: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but what can be made again."""
+        return {**self.__dict__, "made": {}}
 
     @classmethod
     def from_frame(
@@ -216,11 +223,36 @@ class Panel:
         """The panel of one outcome."""
         if name not in self.outcomes:
             raise PanelError(f"There is no outcome {name!r} in the panel. It has: {', '.join(self.outcomes)}.")
-        at = self.outcomes.index(name)
-        moments = None if self.moments is None else self.moments.outcome(at)
-        return replace(
-            self, outcomes=(name,), values=self.values[at : at + 1], weights=self.weights[at : at + 1], moments=moments
-        )
+        if len(self.outcomes) == 1:
+            return self
+        known: dict[str, Panel] = self.made.setdefault("outcomes", {})
+        if name not in known:
+            at = self.outcomes.index(name)
+            values, weights = self.values[at : at + 1], self.weights[at : at + 1]
+            moments = None if self.moments is None else self.moments.outcome(at)
+            alone = replace(self, outcomes=(name,), values=values, weights=weights, moments=moments)
+            if moments is None:  # the sums of rows are an outcome's own
+                alike = (one.made for one in tuple(known.values()) if np.array_equal(one.weights, weights))
+                object.__setattr__(alone, "made", next(alike, alone.made))
+            known[name] = alone
+        return known[name]
+
+    def once(self, key: Any, make: Callable[[], Made]) -> Made:
+        """What `make` gives, made the first time only and kept as long as the panel.
+
+        Outcomes that are seen in the same cells under the same weights share it, so it may depend on everything but values.
+
+        Args:
+            key: what it is, with all options that it depends on.
+            make: makes it.
+
+        Returns:
+            The one object; nobody may change it.
+        """
+        if key not in self.made:
+            self.made[key] = make()
+        found: Made = self.made[key]
+        return found
 
     def observations(self, weights: np.ndarray) -> int:
         """Observations of the first outcome where weights (N × T) are above 0: rows where they are known, else cells."""

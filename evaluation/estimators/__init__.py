@@ -103,14 +103,25 @@ def _left_empty(panel: Panel, empty: list[Any]) -> tuple[str, ...]:
     return (f"{len(empty)} {cohorts} empty and not in the result: no {panel.unit} that starts in {listed} has a value.",)
 
 
+def _labels(outcomes: tuple[str, ...], given: list[pd.DataFrame]) -> pd.DataFrame:
+    """Label columns of all outcomes, the outcome first; outcomes that share a frame have it read once."""
+    known: dict[int, pd.DataFrame] = {}
+    for frame in given:
+        if id(frame) not in known:
+            known[id(frame)] = frame.astype(object).where(frame.notna(), None)
+            if "event_time" in frame:
+                known[id(frame)]["event_time"] = pd.array(frame["event_time"].tolist(), dtype="Int64")
+    parts = [known[id(frame)] for frame in given]
+    if len(known) == 1:
+        whole = parts[0].iloc[np.tile(np.arange(len(parts[0])), len(parts))].reset_index(drop=True)
+    else:
+        whole = pd.concat(parts, ignore_index=True)
+    whole.insert(0, "outcome", pd.Series(np.repeat(outcomes, [len(part) for part in parts]).tolist(), dtype="str"))
+    return whole
+
+
 def _result(panel: Panel, name: str, aggregate: str, options: dict[str, Any], fits: list[Pieces]) -> Result:
-    labels = []
-    for outcome, one in zip(panel.outcomes, fits, strict=True):
-        frame = one.labels.astype(object).where(one.labels.notna(), None)
-        if "event_time" in frame:
-            frame["event_time"] = pd.array(frame["event_time"].tolist(), dtype="Int64")
-        frame.insert(0, "outcome", outcome)
-        labels.append(frame)
+    labels = _labels(panel.outcomes, [one.labels for one in fits])
     many = len(fits) > 1
     warnings = [f"{o}: {w}" if many else w for o, one in zip(panel.outcomes, fits, strict=True) for w in one.warnings]
     repeat = [len(one.estimates) for one in fits]
@@ -118,7 +129,7 @@ def _result(panel: Panel, name: str, aggregate: str, options: dict[str, Any], fi
         estimator=name,
         options=options,
         aggregate=aggregate,
-        labels=pd.concat(labels, ignore_index=True),
+        labels=labels,
         estimates=np.concatenate([one.estimates for one in fits]),
         scores=np.column_stack([one.scores for one in fits]),
         support=np.column_stack([one.support for one in fits]),

@@ -16,8 +16,9 @@ import pandas as pd
 from scipy import sparse
 
 from evaluation.errors import NotEstimable, OptionError
+from evaluation.estimators.aggregate import Effects
 from evaluation.estimators.design import AGGREGATES, Estimator, Pieces, all_at_once, drop_treated_throughout, plural
-from evaluation.estimators.triple_difference import Found, Observed, One, Part, collect, observed, parts, pieces
+from evaluation.estimators.triple_difference import Observed, One, Part, collect, observed, parts, pieces
 from evaluation.panel import NEVER, Panel
 
 CHOICES = {"target": ("slope", "level"), "control": ("never_treated", "not_yet_treated")}
@@ -130,7 +131,7 @@ def _comparison(panel: Panel, group: int, time: int, base: int, options: Mapping
 
 def effects(
     panel: Panel, options: Mapping[str, Any], target: str, within: np.ndarray, by_region: bool = False
-) -> tuple[Found, tuple[str, ...]]:
+) -> tuple[Effects, tuple[str, ...]]:
     """Slopes or levels, by cohort and period, of treated units `within` (N); what cannot be had is left out, with a notice."""
     data, without = observed(panel), 0
     made: list[One] = []
@@ -165,7 +166,7 @@ def fit(panel: Panel, aggregate: str, options: Mapping[str, Any]) -> Pieces | No
     if aggregate == "cells":
         return _by_bin(panel, options)
     found, notices = effects(panel, options, "slope" if slope else "level", panel.treated, by_region=aggregate == "region")
-    if not (found.effects.time >= found.effects.group).any():
+    if not (found.time >= found.group).any():
         if slope:
             count = int(options["degree"]) + 1
             where = " within one region" if aggregate == "region" else ""
@@ -223,7 +224,7 @@ def _by_bin(panel: Panel, options: Mapping[str, Any]) -> Pieces | NotEstimable:
     notices: list[str] = []
     for label, within in _bins(panel, options["bins"]):
         found, said = effects(panel, options, "level", within)
-        if (found.effects.time >= found.effects.group).any():
+        if (found.time >= found.group).any():
             labels.append(label)
             rows.append(pieces(panel, found, "overall", ()))
             notices += [f"Doses {label['dose'] or 'of all units'}: {notice}" for notice in said]

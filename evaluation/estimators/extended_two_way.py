@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 import numpy as np
@@ -12,14 +12,14 @@ from scipy import sparse
 
 from evaluation.errors import NotEstimable, OptionError, PanelError
 from evaluation.estimators.design import Estimator, Pieces, plural
-from evaluation.estimators.interaction_weighted import identified, pieces_of, rows_in, who, with_comparison
+from evaluation.estimators.interaction_weighted import identified, layout_of, pieces_of, rows_in, who, with_comparison
 from evaluation.estimators.least_squares import (
     GroupDesign,
     Rows,
     Saturated,
     group_design,
     listed,
-    saturated,
+    normal_of,
     static_design,
 )
 from evaluation.panel import Panel
@@ -68,9 +68,15 @@ def fit(panel: Panel, aggregate: str, options: Mapping[str, Any]) -> Pieces | No
         raise OptionError(f"model='static' has one effect, so no aggregate {aggregate!r}. Ask for aggregate='overall'.")
     if options["family"] == "poisson":
         return _poisson(panel, aggregate, options)
-    design, reference = _design(panel, panel.weights[0], options)
-    fitted = saturated(panel.values[0], panel.weights[0], design.code, design.design, design.fixed, options["effects"])
-    return pieces_of(panel, aggregate, design, fitted, _parameters(fitted, options), reference)
+    asked = (options["model"], options["control"])
+    design, reference = panel.once(("extended design", *asked), lambda: _design(panel, panel.weights[0], options))
+    normal = panel.once(
+        ("extended normal", *asked, options["effects"]), lambda: normal_of(panel.weights[0], design, options["effects"])
+    )
+    fitted = normal.fit(panel.values[0])
+    key = ("extended layout", *asked, options["effects"], aggregate)
+    layout = panel.once(key, lambda: layout_of(panel, aggregate, design, fitted, reference))
+    return pieces_of(layout, fitted, _parameters(fitted, options))
 
 
 def _design(panel: Panel, weights: np.ndarray, options: Mapping[str, Any]) -> tuple[GroupDesign, int | None]:
@@ -114,10 +120,11 @@ def _poisson(panel: Panel, aggregate: str, options: Mapping[str, Any]) -> Pieces
         return counts
     parameters = _parameters(counts.fitted, options)
     if options["scale"] == "log":
-        made = pieces_of(counts.panel, aggregate, counts.design, counts.fitted, parameters, counts.reference)
+        layout = layout_of(counts.panel, aggregate, counts.design, counts.fitted, counts.reference)
+        made = pieces_of(layout, counts.fitted, parameters)
         if isinstance(made, NotEstimable):
             return made
-        return Pieces(**{**vars(made), "builder": _no_weights, "warnings": (*counts.notices, *made.warnings)})
+        return replace(made, builder=_no_weights, warnings=(*counts.notices, *made.warnings))
     return _on_outcome(counts, aggregate, options, parameters)
 
 
@@ -158,7 +165,7 @@ def _fit_counts(panel: Panel, options: Mapping[str, Any]) -> Counts | NotEstimab
 
 def _with_weights(panel: Panel, weights: np.ndarray) -> Panel:
     """The panel of one outcome under other weights, cells without one missing."""
-    return Panel(**{**vars(panel), "weights": weights[None], "values": np.where(weights > 0, panel.values[0], np.nan)[None]})
+    return replace(panel, weights=weights[None], values=np.where(weights > 0, panel.values[0], np.nan)[None])
 
 
 def _informative(panel: Panel, outcome: np.ndarray, weights: np.ndarray, effects: str) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -192,7 +199,7 @@ def _iterate(
     for _ in range(STEPS):
         safe = np.where(at, mean, 1.0)
         working = old - offset + (outcome - mean) / safe
-        fitted = saturated(working, prior * mean, design.code, design.design, design.fixed, effects)
+        fitted = normal_of(prior * mean, design, effects).fit(working)
         new = np.where(at, working - fitted.residual + offset, 0.0)
         mean = np.where(at, np.exp(np.clip(new, -700, 700)), 0.0)
         zero = at & (outcome == 0)
@@ -207,7 +214,7 @@ def _iterate(
 def _at_optimum(fitted: Saturated, outcome: np.ndarray, prior: np.ndarray, mean: np.ndarray) -> Saturated:
     """The fit with its residuals and weights at the final means."""
     residual = np.divide(outcome - mean, mean, out=np.zeros_like(mean), where=mean > 0)
-    return Saturated(**{**vars(fitted), "weights": prior * mean, "residual": residual})
+    return replace(fitted, weights=prior * mean, residual=residual)
 
 
 def _separated(panel: Panel, vanished: np.ndarray) -> NotEstimable:
@@ -273,13 +280,13 @@ def _slope(
     up, down = means[0][:, None] * shares, means[1][:, None] * shares
     picked = sparse.csr_array((np.ones(len(effect)), (effect, np.arange(len(effect)))), shape=(len(design.time), len(effect)))
     if hold_effects:
-        return fitted.scores(design.contrasts @ (picked @ up))
+        return fitted.scores(fitted.along(design.contrasts @ (picked @ up)))
     point = design.design[design.group, design.time].T
     contrasts = point @ (picked @ (up - down)) + design.contrasts @ (picked @ down)
     by_unit = sparse.csr_array((np.ones(len(unit)), (unit, np.arange(len(unit)))), shape=(len(code), len(unit))) @ (up - down)
     for g, profile in enumerate(design.design):  # a unit effect is its mean less its share-weighted profile
         contrasts = contrasts - profile.T @ (fitted.share[code == g].T @ by_unit[code == g])
-    scores = fitted.scores(contrasts)
+    scores = fitted.scores(fitted.along(contrasts))
     total, moved = fitted.weights.sum(axis=1), (fitted.weights * fitted.residual).sum(axis=1)
     pooled = np.bincount(code, total)
     in_cohort = np.zeros((len(pooled), shares.shape[1]))

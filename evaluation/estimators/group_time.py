@@ -7,8 +7,9 @@ made at once as units × effects arrays. With covariates the weights come from `
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from scipy import sparse
@@ -17,6 +18,7 @@ from evaluation.errors import NotEstimable, OptionError
 from evaluation.estimators import two_group
 from evaluation.estimators.aggregate import Effects, aggregate_effects
 from evaluation.estimators.design import AGGREGATES, Estimator, Pieces, all_at_once, drop_treated_throughout, plural
+from evaluation.estimators.group_time_scores import ByKind, Dense, Kinds
 from evaluation.panel import NEVER, Panel
 
 CHOICES = {
@@ -128,9 +130,11 @@ def cells_of(panel: Panel, options: Mapping[str, Any]) -> tuple[np.ndarray, np.n
     return table[:, 0], table[:, 1], table[:, 2], tuple(notices)
 
 
-def comparison(panel: Panel, group: np.ndarray, time: np.ndarray, base: np.ndarray, options: Mapping[str, Any]) -> np.ndarray:
-    """Units that compare, N × K."""
-    cohort = panel.cohort[:, None]
+def comparison(
+    panel: Panel, starts: np.ndarray, group: np.ndarray, time: np.ndarray, base: np.ndarray, options: Mapping[str, Any]
+) -> np.ndarray:
+    """Which of U starts compare in each of K effects, U × K."""
+    cohort = starts[:, None]
     if options["control"] == "never_treated":
         return np.repeat(cohort >= NEVER, len(group), axis=1)
     if options["control"] == "last_treated":
@@ -138,50 +142,110 @@ def comparison(panel: Panel, group: np.ndarray, time: np.ndarray, base: np.ndarr
     return (cohort > np.maximum(time, base) + options["anticipation"]) & (cohort != group)
 
 
-def effects(panel: Panel, options: Mapping[str, Any], by_region: bool = False) -> tuple[Effects, tuple[str, ...]]:
-    """Every group-time effect of one outcome, with scores; effects without both sides observed are left out, with a notice."""
+@dataclass(frozen=True, eq=False)
+class Comparisons:
+    """Every effect that the design allows, K of them, whatever the outcome; see `Effects` for kinds of units.
+
+    Attributes:
+        group, region, time, base: K.
+        kind: of each unit (N).
+        members: U × K; treated units.
+        compare: U × K; units that compare.
+        weight: weights of cells, N × T.
+        size: weight of each unit in group shares (N).
+        kinds: where units of a kind are alike throughout.
+        notices: cohorts that have none.
+    """
+
+    group: np.ndarray
+    region: np.ndarray
+    time: np.ndarray
+    base: np.ndarray
+    kind: np.ndarray
+    members: np.ndarray
+    compare: np.ndarray
+    weight: np.ndarray
+    size: np.ndarray
+    kinds: Kinds | None
+    notices: tuple[str, ...]
+
+
+def comparisons(panel: Panel, options: Mapping[str, Any], by_region: bool) -> Comparisons:
+    """The effects that the design allows; units are alike where all are seen throughout under one weight, without covariates."""
     group, time, base, notices = cells_of(panel, options)
-    region = np.full(len(group), -1)
-    members = panel.cohort[:, None] == group
+    region, place = np.full(len(group), -1), np.full(len(panel.units), -1)
     if by_region and panel.region is not None:
-        codes = panel.clusters[panel.region][0]
-        pairs = [(k, r) for k in range(len(group)) for r in np.unique(codes[members[:, k]])]
+        place = panel.clusters[panel.region][0]
+        pairs = [(k, r) for k in range(len(group)) for r in np.unique(place[panel.cohort == group[k]])]
         pick, region = np.array(pairs, dtype=int).reshape(-1, 2).T
         group, time, base = group[pick], time[pick], base[pick]
-        members = (panel.cohort[:, None] == group) & (codes[:, None] == region)
-    compare = comparison(panel, group, time, base, options)
     weight, size = unit_weights(panel, options)
-    structural = time == base
-    problem = np.zeros(len(group), int)
+    given = panel.weights[0]
+    alike = method_of(panel, options) == "unadjusted" and bool((given > 0).all() and (given == given[:, :1]).all())
+    cohort, kind = panel.cohort, np.arange(len(panel.units))
+    if alike:
+        rows, kind = np.unique(np.column_stack([panel.cohort, place]), axis=0, return_inverse=True)
+        (cohort, place), kind = rows.T, kind.reshape(-1)
+    members = cohort[:, None] == group
+    if (region >= 0).any():
+        members &= place[:, None] == region
+    compare = comparison(panel, cohort, group, time, base, options)
+    kinds = Kinds(kind, weight[:, 0], members, compare, time, base, len(panel.periods)) if alike else None
+    return Comparisons(group, region, time, base, kind, members, compare, weight, size, kinds, notices)
+
+
+LATEST: WeakKeyDictionary[Panel, dict[Any, tuple[Effects, tuple[str, ...]]]] = WeakKeyDictionary()  # of the last outcome only
+
+
+def effects(panel: Panel, options: Mapping[str, Any], by_region: bool = False) -> tuple[Effects, tuple[str, ...]]:
+    """Every group-time effect of one outcome; those without both sides observed are left out, with a notice.
+
+    They are kept until another panel asks, so that every further aggregate of an outcome is free of them.
+    """
+    key = (by_region, *(options[name] for name in DEFAULTS))
+    kept = LATEST.get(panel)
+    if kept is None:
+        kept = {}
+        LATEST.clear()
+        LATEST[panel] = kept
+    if key not in kept:
+        kept[key] = _effects(panel, panel.once(("comparisons", *key), lambda: comparisons(panel, options, by_region)), options)
+    return kept[key]
+
+
+def _effects(panel: Panel, made: Comparisons, options: Mapping[str, Any]) -> tuple[Effects, tuple[str, ...]]:
+    notices, structural = made.notices, made.time == made.base
+    problem = np.zeros(len(made.time), int)
+    scores: ByKind | Dense
     if method_of(panel, options) == "unadjusted":
         if panel.covariates:
             notices = (*notices, f"method='unadjusted': {', '.join(panel.covariates)} changed nothing.")
-        own = options["unbalanced"] in ROWS
-        estimates, scores, entered = _contrast(panel.values[0], weight, members, compare, time, base, rows=own)
+        if made.kinds is not None:
+            estimates, scores = made.kinds.effects(panel.values[0])
+            entered = made.members | made.compare
+        else:
+            estimates, each, entered = _contrast(panel.values[0], made, rows=options["unbalanced"] in ROWS)
+            scores = Dense(each, lambda: cell_weights(panel, made, options))
     else:
-        estimates, scores, entered, problem, trimmed = _adjusted(panel, weight, members, compare, time, base, options)
-        notices = (*notices, *_problems(panel, np.where(structural, 0, problem), np.where(structural, 0, trimmed), group, time))
-        in_both = (weight[:, time] > 0) & (weight[:, base] > 0) & (members | compare) & ~structural
+        estimates, each, entered, problem, trimmed = _adjusted(panel, made, options)
+        scores = Dense(each, lambda: cell_weights(panel, made, options))
+        blank = [np.where(structural, 0, one) for one in (problem, trimmed)]
+        notices = (*notices, *_problems(panel, blank[0], blank[1], made.group, made.time))
+        seen = made.weight > 0
+        in_both = seen[:, made.time] & seen[:, made.base] & (made.members | made.compare) & ~structural
         lost = int((in_both & ~entered).any(axis=1).sum())
         if lost:
             notices = (*notices, f"{plural(lost, panel.unit)} without a covariate in the earlier period: not in those effects.")
-    estimates[structural], scores[:, structural] = 0.0, 0.0
+    estimates = np.where(structural, 0.0, estimates)
+    if isinstance(scores, Dense):
+        scores.scores[:, structural] = 0.0
     keep = structural | np.isfinite(estimates)
     unseen = int((~keep & (problem == two_group.FINE)).sum())
     if unseen:
         notices = (*notices, f"{unseen} group-time effects have no treated or no comparison cells observed: left out.")
-    out = Effects(
-        group[keep],
-        region[keep],
-        time[keep],
-        base[keep],
-        estimates[keep],
-        scores[:, keep],
-        members[:, keep],
-        entered[:, keep],
-        size,
-    )
-    return out, notices
+    sides = (made.members, made.compare & entered, entered)
+    whole = Effects(made.group, made.region, made.time, made.base, estimates, scores, made.kind, *sides, made.size)
+    return whole if keep.all() else whole.only(keep), notices
 
 
 def unit_weights(panel: Panel, options: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
@@ -197,55 +261,43 @@ def unit_weights(panel: Panel, options: Mapping[str, Any]) -> tuple[np.ndarray, 
     return np.where(seen, first[:, None], 0.0), first
 
 
-def _contrast(
-    values: np.ndarray,
-    weight: np.ndarray,
-    members: np.ndarray,
-    compare: np.ndarray,
-    time: np.ndarray,
-    base: np.ndarray,
-    rows: bool,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(mean of treated − mean of comparison) of the change from base to time, with scores (N × K)."""
-    filled = np.nan_to_num(values)
-    if rows:  # each period's mean over whoever is observed in it
-        parts = [(filled[:, time], weight[:, time], 1.0), (filled[:, base], weight[:, base], -1.0)]
-    else:  # the change of units observed in both
-        both = weight[:, time] * (weight[:, base] > 0)
-        parts = [(filled[:, time] - filled[:, base], both, 1.0)]
-    estimates, scores = np.zeros(len(time)), np.zeros(members.shape)
-    entered = np.zeros(members.shape, bool)
-    for change, cell_weight, sign in parts:
-        for side, sense in ((members, 1.0), (compare, -1.0)):
-            w = np.where(side, cell_weight, 0.0)
-            total = w.sum(axis=0)
-            with np.errstate(divide="ignore", invalid="ignore"):
-                share = w / total
-                mean = np.where(total > 0, (share * change).sum(axis=0), np.nan)
-            estimates += sign * sense * mean
-            scores += sign * sense * np.where(side, np.nan_to_num(share) * (change - mean), 0.0)
-            entered |= w > 0
+def _contrast(values: np.ndarray, made: Comparisons, rows: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(mean of treated − mean of comparison) of the change from base to time, scores and units that enter (N × K)."""
+    filled, shape = np.nan_to_num(values), made.members.shape
+    estimates, scores, entered = np.zeros(shape[1]), np.zeros(shape), np.zeros(shape, bool)
+    size = max(1, BLOCK // shape[0])
+    for first in range(0, shape[1], size):
+        block = slice(first, first + size)
+        time, base = made.time[block], made.base[block]
+        later, earlier = made.weight[:, time], made.weight[:, base]
+        if rows:  # each period's mean over whoever is observed in it
+            parts = [(filled[:, time], later, 1.0), (filled[:, base], earlier, -1.0)]
+        else:  # the change of units observed in both
+            parts = [(filled[:, time] - filled[:, base], later * (earlier > 0), 1.0)]
+        for change, cell_weight, sign in parts:
+            for side, sense in ((made.members[:, block], 1.0), (made.compare[:, block], -1.0)):
+                w = np.where(side, cell_weight, 0.0)
+                total = w.sum(axis=0)
+                share = np.divide(w, total, out=w, where=total > 0)
+                mean = np.where(total > 0, np.einsum("nk,nk->k", share, change), np.nan)
+                estimates[block] += sign * sense * mean
+                scores[:, block] += sign * sense * share * (change - np.nan_to_num(mean))
+                entered[:, block] |= share > 0
     return estimates, scores, entered
 
 
 def _blocks(
-    panel: Panel,
-    weight: np.ndarray,
-    members: np.ndarray,
-    compare: np.ndarray,
-    time: np.ndarray,
-    base: np.ndarray,
-    options: Mapping[str, Any],
+    panel: Panel, made: Comparisons, options: Mapping[str, Any]
 ) -> Iterator[tuple[slice, two_group.Contrasts, np.ndarray]]:
     """Effects with covariates a block at a time, with the rows that enter (K × R)."""
     if panel.covariate_values is None:
         return
     filled, known = np.nan_to_num(panel.values[0]).T, panel.covariate_values.transpose(2, 1, 0)
-    rows, method, w = options["unbalanced"] in ROWS, method_of(panel, options), weight.T
+    rows, method, w = options["unbalanced"] in ROWS, method_of(panel, options), made.weight.T
     size = max(1, BLOCK // (len(panel.units) * (len(panel.covariates) + 1) * (2 if rows else 1)))
-    for first in range(0, len(time), size):
+    for first in range(0, len(made.time), size):
         block = slice(first, first + size)
-        t, b, treated, other = time[block], base[block], members.T[block], compare.T[block]
+        t, b, treated, other = made.time[block], made.base[block], made.members.T[block], made.compare.T[block]
         if rows:  # each period's rows with their own covariates
             both = np.hstack([w[t], w[b]])
             treated, other = np.tile(treated, 2), np.tile(other, 2)
@@ -262,24 +314,18 @@ def _blocks(
 
 
 def _adjusted(
-    panel: Panel,
-    weight: np.ndarray,
-    members: np.ndarray,
-    compare: np.ndarray,
-    time: np.ndarray,
-    base: np.ndarray,
-    options: Mapping[str, Any],
+    panel: Panel, made: Comparisons, options: Mapping[str, Any]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Estimates (K), scores and units that enter (N × K), problems and trimmed comparison cells (K), with covariates."""
-    count, units = len(time), len(panel.units)
+    count, units = len(made.time), len(panel.units)
     estimates, scores, entered = np.zeros(count), np.zeros((units, count)), np.zeros((units, count), bool)
     problem, trimmed = np.zeros(count, int), np.zeros(count, int)
-    for block, found, enters in _blocks(panel, weight, members, compare, time, base, options):
+    for block, found, enters in _blocks(panel, made, options):
         halves = (len(found.estimates), -1, units)
         estimates[block], problem[block], trimmed[block] = found.estimates, found.problem, found.trimmed
         scores[:, block] = found.scores.reshape(halves).sum(axis=1).T
         entered[:, block] = enters.reshape(halves).any(axis=1).T
-    unseen = ~((entered & members).any(axis=0) & (entered & compare).any(axis=0))
+    unseen = ~((entered & made.members).any(axis=0) & (entered & made.compare).any(axis=0))
     return np.where(unseen, np.nan, estimates), scores, entered, np.where(unseen, two_group.FINE, problem), trimmed
 
 
@@ -301,45 +347,41 @@ def _problems(panel: Panel, problem: np.ndarray, trimmed: np.ndarray, group: np.
     return tuple(out)
 
 
-def cell_weights(panel: Panel, found: Effects, options: Mapping[str, Any]) -> sparse.csr_matrix:
+def cell_weights(panel: Panel, made: Comparisons, options: Mapping[str, Any]) -> sparse.csr_matrix:
     """Weights of every group-time effect on cells: K × (N·T)."""
-    weight, _ = unit_weights(panel, options)
-    compare = comparison(panel, found.group, found.time, found.base, options)
-    periods, count = len(panel.periods), len(found.time)
-    rows, columns, data = [], [], []
-    shape = (count, len(panel.units) * periods)
     if method_of(panel, options) != "unadjusted":
-        return _adjusted_weights(panel, found, weight, compare, options)
-    for when, sign in ((found.time, 1.0), (found.base, -1.0)):
-        for side, sense in ((found.members, 1.0), (compare, -1.0)):
+        return _adjusted_weights(panel, made, options)
+    periods, count = len(panel.periods), len(made.time)
+    rows, columns, data = [], [], []
+    for when, sign in ((made.time, 1.0), (made.base, -1.0)):
+        for side, sense in ((made.members, 1.0), (made.compare, -1.0)):
             if options["unbalanced"] in ROWS:
-                w = np.where(side, weight[:, when], 0.0)
+                w = np.where(side, made.weight[:, when], 0.0)
             else:
-                w = np.where(side, weight[:, found.time] * (weight[:, found.base] > 0), 0.0)
+                w = np.where(side, made.weight[:, made.time] * (made.weight[:, made.base] > 0), 0.0)
             total = w.sum(axis=0)
             w = np.divide(w, total, out=np.zeros_like(w), where=total > 0)
             i, k = np.nonzero(w)
             rows.append(k)
             columns.append(i * periods + when[k])
             data.append(sign * sense * w[i, k])
+    shape = (count, len(panel.units) * periods)
     return sparse.csr_matrix((np.concatenate(data), (np.concatenate(rows), np.concatenate(columns))), shape=shape)
 
 
-def _adjusted_weights(
-    panel: Panel, found: Effects, weight: np.ndarray, compare: np.ndarray, options: Mapping[str, Any]
-) -> sparse.csr_matrix:
+def _adjusted_weights(panel: Panel, made: Comparisons, options: Mapping[str, Any]) -> sparse.csr_matrix:
     """Weights on cells of effects with covariates: linear in the outcome once covariates and design are given."""
     periods, units, total = len(panel.periods), len(panel.units), []
-    for block, made, _ in _blocks(panel, weight, found.members, compare, found.time, found.base, options):
-        t, b = found.time[block], found.base[block]
-        halves = made.weights.reshape(len(t), -1, units)
+    for block, found, _ in _blocks(panel, made, options):
+        t, b = made.time[block], made.base[block]
+        halves = found.weights.reshape(len(t), -1, units)
         later, earlier = halves[:, 0], (halves[:, 1] if halves.shape[1] == 2 else -halves[:, 0])
         real = (t != b)[:, None]
         for when, part in ((t, np.where(real, later, 0.0)), (b, np.where(real, earlier, 0.0))):
             k, i = np.nonzero(part)
             total.append((part[k, i], block.start + k, i * periods + when[k]))
     data, rows, columns = (np.concatenate(parts) for parts in zip(*total, strict=True))
-    return sparse.csr_matrix((data, (rows, columns)), shape=(len(found.time), units * periods))
+    return sparse.csr_matrix((data, (rows, columns)), shape=(len(made.time), units * periods))
 
 
 def fit(panel: Panel, aggregate: str, options: Mapping[str, Any]) -> Pieces | NotEstimable:
@@ -349,23 +391,21 @@ def fit(panel: Panel, aggregate: str, options: Mapping[str, Any]) -> Pieces | No
     limited = options["control"] == "last_treated" or not (panel.cohort >= NEVER).any()
     found, notices = effects(panel, options, by_region=aggregate == "region")
     if limited:
-        keep = found.group < panel.cohort[panel.cohort < NEVER].max()
-        found = _only(found, keep)
+        found = found.only(found.group < panel.cohort[panel.cohort < NEVER].max())
     if not (found.time >= found.group).any():
         return _nothing_after(notices)
     combined = aggregate_effects(found, panel, aggregate)
-    picked = np.abs(combined.on_effects.T) > 0
-    compares = comparison(panel, found.group, found.time, found.base, options) & found.entered
+    picked = combined.on_effects != 0
     return Pieces(
         labels=combined.labels,
         estimates=combined.estimates,
         scores=combined.scores,
-        support=_in_any(found.members & found.entered, picked),
-        used=_in_any(found.entered, picked),
-        compared=_in_any(compares, picked),
+        support=found.in_any(found.members & found.entered, picked),
+        used=found.in_any(found.entered, picked),
+        compared=found.in_any(found.compared, picked),
         parameters=0,
         observations=int((panel.weights[0] > 0).sum()),
-        builder=lambda: sparse.csr_matrix(sparse.csr_matrix(combined.on_effects) @ cell_weights(panel, found, options)),
+        builder=lambda: found.scores.on_cells(combined.on_effects),
         warnings=notices,
     )
 
@@ -377,25 +417,6 @@ def _nothing_after(notices: tuple[str, ...]) -> NotEstimable:
             return NotEstimable(f"{words}, in every period after the reform", REMEDIES[kind])
     return NotEstimable(
         "no period after the reform has both treated and comparison cells", "Widen the window, or add comparison units."
-    )
-
-
-def _in_any(units: np.ndarray, picked: np.ndarray) -> np.ndarray:
-    """Units (N × A) that stand in any of the effects (N × K) picked for a row (K × A)."""
-    return np.asarray(units.astype(float) @ picked.astype(float) > 0)
-
-
-def _only(found: Effects, keep: np.ndarray) -> Effects:
-    return Effects(
-        found.group[keep],
-        found.region[keep],
-        found.time[keep],
-        found.base[keep],
-        found.estimates[keep],
-        found.scores[:, keep],
-        found.members[:, keep],
-        found.entered[:, keep],
-        found.size,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from scipy import sparse
 from evaluation.errors import NotEstimable, OptionError
 from evaluation.estimators import group_time
 from evaluation.estimators.design import Estimator, Pieces, dots, plural
-from evaluation.estimators.least_squares import GroupDesign, Rows, Saturated, group_design, listed, rows_of, saturated
+from evaluation.estimators.least_squares import Along, GroupDesign, Rows, Saturated, group_design, listed, normal_of, rows_of
 from evaluation.panel import Panel
 
 DEFAULTS = {"control": "never_treated", "reference": -1}
@@ -37,10 +38,33 @@ def with_comparison(panel: Panel, control: str) -> Panel | NotEstimable:
 
 def fit(panel: Panel, aggregate: str, options: Mapping[str, Any]) -> Pieces | NotEstimable:
     """Least squares of one outcome on unit and period effects and an effect for each cohort and period but the reference."""
-    weights = panel.weights[0]
-    design = group_design(panel, weights, int(options["reference"]))
-    fitted = saturated(panel.values[0], weights, design.code, design.design, design.fixed)
-    return pieces_of(panel, aggregate, design, fitted, fitted.rank + 1, int(options["reference"]))
+    weights, reference = panel.weights[0], int(options["reference"])
+    design = panel.once(("saturated design", reference), lambda: group_design(panel, weights, reference))
+    fitted = panel.once(("saturated normal", reference), lambda: normal_of(weights, design)).fit(panel.values[0])
+    key = ("saturated layout", reference, aggregate)
+    layout = panel.once(key, lambda: layout_of(panel, aggregate, design, fitted, reference))
+    return pieces_of(layout, fitted, fitted.rank + 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """What K rows of a saturated fit are, whatever the outcome.
+
+    Attributes:
+        labels: K.
+        contrasts: of the parameters, P × K.
+        along: what they take of the outcome.
+        support, compared, used: as in `Result`.
+        notices: effects left out.
+    """
+
+    labels: pd.DataFrame
+    contrasts: np.ndarray
+    along: Along
+    support: np.ndarray
+    compared: np.ndarray
+    used: np.ndarray
+    notices: tuple[str, ...]
 
 
 def identified(panel: Panel, design: GroupDesign, fitted: Saturated) -> tuple[GroupDesign, tuple[str, ...]]:
@@ -69,28 +93,35 @@ def rows_in(panel: Panel, aggregate: str, design: GroupDesign, reference: int | 
     return design, Rows(labels, np.insert(rows.shares, at, 0.0, axis=1))
 
 
-def pieces_of(
-    panel: Panel, aggregate: str, design: GroupDesign, fitted: Saturated, parameters: int, reference: int | None
-) -> Pieces | NotEstimable:
-    """Averages of cohort × period effects, shares taken as fixed."""
+def layout_of(
+    panel: Panel, aggregate: str, design: GroupDesign, fitted: Saturated, reference: int | None
+) -> Layout | NotEstimable:
+    """Averages of cohort × period effects, shares taken as fixed; of the fit only what no outcome changes is used."""
     design, notices = identified(panel, design, fitted)
     chosen = rows_in(panel, aggregate, design, reference)
     if isinstance(chosen, NotEstimable):
         return chosen
     design, rows = chosen
     contrasts = sparse.csr_array(design.contrasts) @ rows.shares
-    support, compared, used = who(panel, design, rows.shares, reference is not None)
+    sides = who(panel, design, rows.shares, reference is not None)
+    return Layout(pd.DataFrame(rows.labels), contrasts, fitted.along(contrasts), *sides, notices)
+
+
+def pieces_of(layout: Layout | NotEstimable, fitted: Saturated, parameters: int) -> Pieces | NotEstimable:
+    """The rows of one outcome."""
+    if isinstance(layout, NotEstimable):
+        return layout
     return Pieces(
-        labels=pd.DataFrame(rows.labels),
-        estimates=fitted.estimates @ contrasts,
-        scores=fitted.scores(contrasts),
-        support=support,
-        used=used,
-        compared=compared,
+        labels=layout.labels,
+        estimates=fitted.estimates @ layout.contrasts,
+        scores=fitted.scores(layout.along),
+        support=layout.support,
+        used=layout.used,
+        compared=layout.compared,
         parameters=parameters,
         observations=int((fitted.weights > 0).sum()),
-        builder=lambda: dots(fitted.on_cells(contrasts)),
-        warnings=notices,
+        builder=lambda: dots(fitted.on_cells(layout.along)),
+        warnings=layout.notices,
     )
 
 

@@ -123,21 +123,29 @@ def with_small_sample(scores: np.ndarray, observations: int, parameters: int) ->
 
 @dataclass(frozen=True, eq=False)
 class FirstStage:
-    """Unit and period effects from the untreated cells of one outcome.
+    """Unit and period effects from untreated cells, before an outcome is seen.
 
     Attributes:
         weights: weights of untreated cells, N × T, 0 elsewhere.
         share: the same over their sum by unit.
         inverse: generalised inverse of the period effects' normal matrix once unit effects are out, T × T.
         imputed: cells whose untreated outcome is identified, N × T.
-        residual: outcome less unit and period effect, N × T; 0 where not observed or not identified.
+        known: those of them that are observed.
     """
 
     weights: np.ndarray
     share: np.ndarray
     inverse: np.ndarray
     imputed: np.ndarray
-    residual: np.ndarray
+    known: np.ndarray
+
+    def residual(self, values: np.ndarray) -> np.ndarray:
+        """Outcome (N × T, NaN where missing) less unit and period effect; 0 where not observed or not identified."""
+        outcome = np.nan_to_num(values)
+        mean = (self.share * outcome).sum(axis=1, keepdims=True)
+        period = self.inverse @ (self.weights * (outcome - mean)).sum(axis=0)
+        fitted = mean + period[None, :] - (self.share @ period)[:, None]
+        return np.where(self.known, outcome - fitted, 0.0)
 
     def on_periods(self, unit: np.ndarray, time: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """For K weightings (n × K) of cells (unit, time): what first-stage error costs, as unit (N × K) and period (T × K) terms.
@@ -152,9 +160,9 @@ class FirstStage:
         total = self.weights.sum(axis=1)[:, None]
         return np.divide(by_unit, total, out=np.zeros_like(by_unit), where=total > 0) - self.share @ period, period
 
-    def scores(self, period: np.ndarray) -> np.ndarray:
+    def scores(self, residual: np.ndarray, period: np.ndarray) -> np.ndarray:
         """Scores (N × K) of the first stage. Unit terms fall out: weighted residuals of a unit sum to zero."""
-        made: np.ndarray = -(self.weights * self.residual) @ period
+        made: np.ndarray = -(self.weights * residual) @ period
         return made
 
     def on_cells(self, unit_term: np.ndarray, period: np.ndarray) -> np.ndarray:
@@ -164,18 +172,13 @@ class FirstStage:
 
 
 def first_stage(panel: Panel) -> FirstStage:
-    """Weighted two-way fit of one outcome's untreated cells; every other cell's residual is its estimated effect."""
-    seen = panel.weights[0] > 0
+    """Weighted two-way fit of untreated cells; every other cell's residual is its estimated effect."""
     weights = np.where(treated_cells(panel), 0.0, panel.weights[0])
     total = weights.sum(axis=1, keepdims=True)
     share = np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)
     inverse = _pseudo_inverse(np.diag(weights.sum(axis=0)) - weights.T @ share)
-    outcome = np.nan_to_num(panel.values[0])
-    mean = (share * outcome).sum(axis=1, keepdims=True)
-    period = inverse @ (weights * (outcome - mean)).sum(axis=0)
-    fitted = mean + period[None, :] - (share @ period)[:, None]
     imputed = _connected(weights)
-    return FirstStage(weights, share, inverse, imputed, np.where(seen & imputed, outcome - fitted, 0.0))
+    return FirstStage(weights, share, inverse, imputed, imputed & (panel.weights[0] > 0))
 
 
 def _connected(weights: np.ndarray) -> np.ndarray:
@@ -235,57 +238,103 @@ class Saturated:
         found: np.ndarray = np.abs(left).max(axis=0) <= 1e-7 * np.maximum(np.abs(free).max(axis=0), 1.0)
         return found
 
-    def _profile(self, contrasts: np.ndarray) -> np.ndarray:
-        """Weights of contrasts on the period dummies of each cohort, G × T × K."""
+    def along(self, contrasts: np.ndarray) -> Along:
+        """What contrasts (P × K) take of each cohort and unit, whatever the outcome."""
         groups, periods, count = self.design.shape
         flat = sparse.csr_array(self.design.reshape(groups * periods, count))
-        made: np.ndarray = (flat @ (self.inverse @ contrasts)).reshape(groups, periods, -1)
-        return made
+        profile = np.asarray(flat @ (self.inverse @ contrasts)).reshape(groups, periods, -1)
+        units = tuple(np.flatnonzero(self.code == g) for g in range(groups))
+        centre = np.empty((len(self.code), contrasts.shape[1]))
+        for g, at in enumerate(units):
+            centre[at] = self.share[at] @ profile[g]
+        return Along(profile, centre, units)
 
-    def scores(self, contrasts: np.ndarray) -> np.ndarray:
-        """Scores (N × K) of contrasts (P × K)."""
-        profile = self._profile(contrasts)
+    def scores(self, along: Along) -> np.ndarray:
+        """Scores (N × K) of contrasts."""
         moved = self.weights * self.residual
-        out = np.zeros((len(self.code), contrasts.shape[1]))
-        for g in range(len(self.design)):
-            at = self.code == g
-            out[at] = moved[at] @ profile[g] - moved[at].sum(axis=1)[:, None] * (self.share[at] @ profile[g])
+        out = np.empty(along.centre.shape)
+        for profile, at in zip(along.profile, along.units, strict=True):
+            out[at] = moved[at] @ profile
+        out -= moved.sum(axis=1)[:, None] * along.centre
         return out
 
-    def on_cells(self, contrasts: np.ndarray) -> np.ndarray:
+    def on_cells(self, along: Along) -> np.ndarray:
         """Weights of contrasts on cells, K × N × T: times the outcome they give the contrast."""
-        profile = self._profile(contrasts)[self.code]
-        centre = np.einsum("nt,ntk->nk", self.share, profile)
-        made: np.ndarray = np.moveaxis((profile - centre[:, None, :]) * self.weights[:, :, None], 2, 0)
+        spread = along.profile[self.code] - along.centre[:, None, :]
+        made: np.ndarray = np.moveaxis(spread * self.weights[:, :, None], 2, 0)
         return made
 
 
-def saturated(
-    values: np.ndarray, weights: np.ndarray, code: np.ndarray, design: np.ndarray, fixed: np.ndarray, effects: str = "unit"
-) -> Saturated:
-    """Fit values under weights (N × T) on a design (G × T × P), parameters `fixed` (P) at zero, unit or cohort effects taken out.
+@dataclass(frozen=True, eq=False)
+class Along:
+    """What K contrasts of a saturated fit take of the outcome.
+
+    Attributes:
+        profile: weights on the period dummies of each cohort, G × T × K.
+        centre: their mean by unit, N × K.
+        units: positions of each cohort's units, G of them.
+    """
+
+    profile: np.ndarray
+    centre: np.ndarray
+    units: tuple[np.ndarray, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Normal:
+    """The normal equations of a saturated fit, solved before an outcome is seen: outcomes share them.
+
+    Attributes:
+        design: regressors and who has them.
+        weights: N × T.
+        effects: whether "unit" or "cohort" effects are taken out.
+        share: as in `Saturated`, as are `inverse` and `known`.
+        flat: the regressors as a sparse G·T × P matrix.
+        onto: adds units up by cohort, G × N.
+    """
+
+    design: GroupDesign
+    weights: np.ndarray
+    effects: str
+    share: np.ndarray
+    inverse: sparse.csr_array
+    known: np.ndarray | None
+    flat: sparse.csr_array
+    onto: sparse.csr_array
+
+    def fit(self, values: np.ndarray) -> Saturated:
+        """Fit values (N × T, NaN where missing)."""
+        code, filled = self.design.code, np.nan_to_num(values)
+        groups, periods = self.design.design.shape[:2]
+        mean = (self.share * filled).sum(axis=1, keepdims=True)
+        if self.effects != "unit":
+            mean = _of_cohort(self.weights * filled, self.weights, code, groups)[:, None]
+        right = self.onto @ (self.weights * (filled - mean))
+        estimates = self.inverse @ (self.flat.T @ right.ravel())
+        profile = (self.flat @ estimates).reshape(groups, periods)[code]
+        pulled = (self.share * profile).sum(axis=1, keepdims=True)
+        residual = np.where(self.weights > 0, filled - mean - profile + pulled, 0.0)
+        known = (self.share, self.inverse, self.known)
+        return Saturated(code, self.design.design, self.weights, *known, estimates, residual, self.design.fixed)
+
+
+def normal_of(weights: np.ndarray, design: GroupDesign, effects: str = "unit") -> Normal:
+    """Normal equations under weights (N × T), fixed parameters at zero, unit or cohort effects taken out.
 
     The normal matrix is Σ over cohorts of R'MR, with R the cohort's T × P regressors and M the T × T matrix of its period dummies
     once its units' effects are out.
     """
-    groups, periods, count = design.shape
+    code, regressors = design.code, design.design
+    groups, periods, count = regressors.shape
     share = _shares(weights, code, groups, effects)
-    filled = np.nan_to_num(values)
-    by_unit = (share * filled).sum(axis=1, keepdims=True)
-    mean = by_unit if effects == "unit" else _of_cohort(weights * filled, weights, code, groups)[:, None]
-    blocks, right = np.empty((groups, periods, periods)), np.empty((groups, periods))
+    blocks = np.empty((groups, periods, periods))
     for g in range(groups):
         at = code == g
         blocks[g] = np.diag(weights[at].sum(axis=0)) - weights[at].T @ share[at]
-        right[g] = (weights[at] * (filled[at] - mean[at])).sum(axis=0)
-    flat = sparse.csr_array(design.reshape(groups * periods, count))
-    normal = flat.T @ (blocks @ design).reshape(groups * periods, count)
-    inverse, known = _solve(normal, fixed)
-    estimates = inverse @ (flat.T @ right.ravel())
-    profile = (flat @ estimates).reshape(groups, periods)[code]
-    pulled = (share * profile).sum(axis=1, keepdims=True)
-    residual = np.where(weights > 0, filled - mean - profile + pulled, 0.0)
-    return Saturated(code, design, weights, share, inverse, known, estimates, residual, fixed)
+    flat = sparse.csr_array(regressors.reshape(groups * periods, count))
+    inverse, known = _solve(flat.T @ (blocks @ regressors).reshape(groups * periods, count), design.fixed)
+    onto = sparse.csr_array((np.ones(len(code)), (code, np.arange(len(code)))), shape=(groups, len(code)))
+    return Normal(design, weights, effects, share, inverse, known, flat, onto)
 
 
 def _shares(weights: np.ndarray, code: np.ndarray, groups: int, effects: str) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -47,23 +48,49 @@ def window(panel: Panel, options: Mapping[str, Any]) -> tuple[int, int]:
 
 @dataclass(frozen=True, eq=False)
 class Stack:
-    """The stack, as means by event time.
+    """The stack, whatever the outcome, by sub-experiment (S) and event time of the window (E).
 
     Attributes:
-        on_cells: E × N × T; weights whose product with the outcome is treated less comparison mean at each event time.
-        difference: E.
-        score: N × E.
+        times: S; positions of the window's periods.
+        shares: S; weights of treated and of comparison cells in the two means of each event time, N × E each.
         treated: N × E booleans.
         compared: N × E booleans.
         rows: number of rows of the stacked data set.
+        labels: of the K rows asked for.
+        contrasts: of event times, K × E.
+        notices: starts trimmed.
     """
 
-    on_cells: np.ndarray
-    difference: np.ndarray
-    score: np.ndarray
+    times: tuple[np.ndarray, ...]
+    shares: tuple[tuple[np.ndarray, np.ndarray], ...]
     treated: np.ndarray
     compared: np.ndarray
     rows: int
+    labels: pd.DataFrame
+    contrasts: np.ndarray
+    notices: tuple[str, ...]
+
+    @cached_property
+    def sides(self) -> tuple[np.ndarray, np.ndarray]:
+        """Treated units that each row rests on, and units that it compares with, N × K each."""
+        picked = (self.contrasts != 0).T.astype(float)
+        return self.treated.astype(float) @ picked > 0, self.compared.astype(float) @ picked > 0
+
+    def means(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Treated less comparison mean at each event time (E), with scores (N × E), of values (N × T)."""
+        seen = [values[:, time] for time in self.times]
+        sides = [sum((part[side] * y).sum(axis=0) for part, y in zip(self.shares, seen, strict=True)) for side in (0, 1)]
+        score = np.zeros(self.treated.shape)
+        for (share, corrected), y in zip(self.shares, seen, strict=True):
+            score += share * (y - sides[0]) - corrected * (y - sides[1])
+        return np.asarray(sides[0] - sides[1]), score
+
+    def on_cells(self, count: int, periods: int) -> np.ndarray:
+        """Weights whose product with the outcome is the difference at each event time, E × N × T."""
+        out, event = np.zeros((self.treated.shape[1], count, periods)), np.arange(self.treated.shape[1])
+        for time, (share, corrected) in zip(self.times, self.shares, strict=True):
+            out[event, :, time] += (share - corrected).T
+        return out
 
 
 def sub_experiments(panel: Panel, pre: int, post: int, options: Mapping[str, Any]) -> tuple[list[int], tuple[str, ...]]:
@@ -91,38 +118,8 @@ def sides_of(panel: Panel, start: int, pre: int, post: int, options: Mapping[str
     return seen & (panel.cohort == start)[:, None], seen & clean[:, None]
 
 
-def stack(panel: Panel, starts: list[int], pre: int, post: int, options: Mapping[str, Any]) -> Stack:
-    """Treated less comparison means at each event time; comparison cells carry Q, so that both sides mix starts alike."""
-    length, (count, periods) = pre + post + 1, panel.weights[0].shape
-    values, weights = np.nan_to_num(panel.values[0]), panel.weights[0]
-    total = np.zeros(length)
-    parts = []
-    for start in starts:
-        mine, theirs = sides_of(panel, start, pre, post, options)
-        time = np.arange(start - pre, start + post + 1)
-        mine_weight, their_weight = (np.where(side, weights[:, time], 0.0) for side in (mine, theirs))
-        total += mine_weight.sum(axis=0)
-        parts.append((time, mine, theirs, mine_weight, their_weight))
-    carried = []
-    means = np.zeros((2, length))
-    for time, _, _, mine_weight, their_weight in parts:
-        share = mine_weight / total
-        corrected = their_weight / their_weight.sum(axis=0) * (mine_weight.sum(axis=0) / total)
-        carried.append((share, corrected))
-        means += [(share * values[:, time]).sum(axis=0), (corrected * values[:, time]).sum(axis=0)]
-    on_cells, score = np.zeros((length, count, periods)), np.zeros((count, length))
-    sides = np.zeros((2, count, length), bool)
-    event = np.arange(length)
-    for (time, mine, theirs, _, _), (share, corrected) in zip(parts, carried, strict=True):
-        on_cells[event, :, time] += (share - corrected).T
-        score += share * (values[:, time] - means[0]) - corrected * (values[:, time] - means[1])
-        sides |= [mine, theirs]
-    rows = sum(int(mine.sum() + theirs.sum()) for _, mine, theirs, _, _ in parts)
-    return Stack(on_cells, means[0] - means[1], score, sides[0], sides[1], rows)
-
-
-def fit(panel: Panel, aggregate: str, options: Mapping[str, Any]) -> Pieces | NotEstimable:
-    """Differences of one outcome at each event time of the window, less that of the period before the start."""
+def stack(panel: Panel, aggregate: str, options: Mapping[str, Any]) -> Stack | NotEstimable:
+    """The cells of each start's window; comparison cells carry Q, so that both sides mix starts alike."""
     pre, post = window(panel, options)
     starts, notices = sub_experiments(panel, pre, post, options)
     if not starts:
@@ -130,21 +127,42 @@ def fit(panel: Panel, aggregate: str, options: Mapping[str, Any]) -> Pieces | No
             f"no start has both sides observed from {plural(pre, 'period')} before to {plural(post, 'period')} after it",
             "Use a smaller kappa_pre or kappa_post, or a longer window.",
         )
-    made = stack(panel, starts, pre, post, options)
-    rows, labels = _rows(pre, post, aggregate)
-    picked = (rows != 0).T.astype(float)
-    support, compared = (side.astype(float) @ picked > 0 for side in (made.treated, made.compared))
+    length, weights = pre + post + 1, panel.weights[0]
+    total, parts = np.zeros(length), []
+    sides = np.zeros((2, len(weights), length), bool)
+    for start in starts:
+        mine, theirs = sides_of(panel, start, pre, post, options)
+        time = np.arange(start - pre, start + post + 1)
+        mine_weight, their_weight = (np.where(side, weights[:, time], 0.0) for side in (mine, theirs))
+        total += mine_weight.sum(axis=0)
+        sides |= [mine, theirs]
+        parts.append((time, mine_weight, their_weight))
+    shares = tuple((mine / total, theirs / theirs.sum(axis=0) * (mine.sum(axis=0) / total)) for _, mine, theirs in parts)
+    rows = sum(int((mine > 0).sum() + (theirs > 0).sum()) for _, mine, theirs in parts)
+    contrasts, labels = _rows(pre, post, aggregate)
+    times = tuple(time for time, _, _ in parts)
+    return Stack(times, shares, sides[0], sides[1], rows, pd.DataFrame(labels), contrasts, notices)
+
+
+def fit(panel: Panel, aggregate: str, options: Mapping[str, Any]) -> Pieces | NotEstimable:
+    """Differences of one outcome at each event time of the window, less that of the period before the start."""
+    made = panel.once(("stack", aggregate, *options.values()), lambda: stack(panel, aggregate, options))
+    if isinstance(made, NotEstimable):
+        return made
+    difference, score = made.means(np.nan_to_num(panel.values[0]))
+    support, compared = made.sides
+    shape = panel.weights[0].shape
     return Pieces(
-        labels=pd.DataFrame(labels),
-        estimates=rows @ made.difference,
-        scores=made.score @ rows.T,
+        labels=made.labels,
+        estimates=made.contrasts @ difference,
+        scores=score @ made.contrasts.T,
         support=support,
         used=support | compared,
         compared=compared,
-        parameters=2 * (pre + post + 1),
+        parameters=2 * len(difference),
         observations=made.rows,
-        builder=lambda: dots(np.tensordot(rows, made.on_cells, axes=1)),
-        warnings=notices,
+        builder=lambda: dots(np.tensordot(made.contrasts, made.on_cells(*shape), axes=1)),
+        warnings=made.notices,
     )
 
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 
 from evaluation.errors import NotEstimable, OptionError
 from evaluation.estimators.aggregate import Effects, aggregate_effects
 from evaluation.estimators.design import AGGREGATES, Estimator, Pieces, all_at_once, drop_treated_throughout, plural
+from evaluation.estimators.group_time_scores import Dense
 from evaluation.estimators.switchers import on_cells
 from evaluation.panel import NEVER, Panel
 
@@ -115,16 +115,7 @@ class One:
     part: Part
 
 
-@dataclass(frozen=True, eq=False)
-class Found:
-    """Effects, and what `Effects` does not hold: weights on changes and units that compare (N × K)."""
-
-    effects: Effects
-    lines: np.ndarray
-    compared: np.ndarray
-
-
-def collect(data: Observed, made: Sequence[One]) -> Found:
+def collect(data: Observed, made: Sequence[One]) -> Effects:
     """Effects as arrays; those of a base period on itself are 0."""
     table = np.array([(one.group, one.region, one.time, one.base) for one in made], dtype=int).reshape(-1, 4).T
     group, region, time, base = table
@@ -136,37 +127,35 @@ def collect(data: Observed, made: Sequence[One]) -> Found:
         if one.time != one.base:
             lines[:, k], scores[:, k] = one.part.line, one.part.score
             entered[:, k], compared[:, k] = one.part.entered, one.part.compared
-    found = Effects(
+    return Effects(
         group=group,
         region=region,
         time=time,
         base=base,
         estimates=((data.values[:, time] - data.values[:, base]) * lines).sum(axis=0),
-        scores=scores,
+        scores=Dense(scores, lambda: on_cells(lines, time, base, data.values.shape[1])),
+        kind=np.arange(len(data.weight)),
         members=members,
+        compared=compared,
         entered=entered,
         size=data.weight,
     )
-    return Found(found, lines, compared)
 
 
-def pieces(panel: Panel, found: Found, aggregate: str, warnings: tuple[str, ...]) -> Pieces:
+def pieces(panel: Panel, found: Effects, aggregate: str, warnings: tuple[str, ...]) -> Pieces:
     """Effects aggregated by the weight of the units that they are of."""
-    combined = aggregate_effects(found.effects, panel, aggregate)
-    picked = (combined.on_effects != 0).T.astype(float)
-    entered, time, base = found.effects.entered, found.effects.time, found.effects.base
+    combined = aggregate_effects(found, panel, aggregate)
+    picked = combined.on_effects != 0
     return Pieces(
         labels=combined.labels,
         estimates=combined.estimates,
         scores=combined.scores,
-        support=(found.effects.members & entered) @ picked > 0,
-        used=entered @ picked > 0,
-        compared=found.compared @ picked > 0,
+        support=found.in_any(found.members & found.entered, picked),
+        used=found.in_any(found.entered, picked),
+        compared=found.in_any(found.compared, picked),
         parameters=0,
         observations=int((panel.weights[0] > 0).sum()),
-        builder=lambda: sparse.csr_matrix(
-            sparse.csr_matrix(combined.on_effects) @ on_cells(found.lines, time, base, len(panel.periods))
-        ),
+        builder=lambda: found.scores.on_cells(combined.on_effects),
         warnings=warnings,
     )
 
@@ -240,7 +229,7 @@ def _no_variance(panel: Panel, cohort: int) -> NotEstimable:
     )
 
 
-def effects(panel: Panel, options: Mapping[str, Any], by_region: bool = False) -> tuple[Found, tuple[str, ...]] | NotEstimable:
+def effects(panel: Panel, options: Mapping[str, Any], by_region: bool = False) -> tuple[Effects, tuple[str, ...]] | NotEstimable:
     """Every triple difference of one outcome; those without all four groups observed are left out, with a notice."""
     data, without = observed(panel), 0
     made: list[One] = []
@@ -270,7 +259,7 @@ def fit(panel: Panel, aggregate: str, options: Mapping[str, Any]) -> Pieces | No
     if isinstance(made, NotEstimable):
         return made
     found, notices = made
-    if not (found.effects.time >= found.effects.group).any():
+    if not (found.time >= found.group).any():
         return NotEstimable(
             "no period after the reform has eligible and other units of both adopters and comparison observed",
             "Widen the window, or add comparison units.",

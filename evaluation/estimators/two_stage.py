@@ -10,8 +10,8 @@ import numpy as np
 from evaluation.errors import NotEstimable, OptionError
 from evaluation.estimators import imputation
 from evaluation.estimators.design import AGGREGATES, Estimator, Pieces
-from evaluation.estimators.imputation import Imputed, impute
-from evaluation.estimators.least_squares import Rows, no_region
+from evaluation.estimators.imputation import Averages, Imputed, averages_of, impute
+from evaluation.estimators.least_squares import Rows
 from evaluation.panel import Panel
 
 DEFAULTS = {"reference": -1}
@@ -27,14 +27,15 @@ def prepare(panel: Panel, options: Mapping[str, Any]) -> Panel | NotEstimable:
 
 def fit(panel: Panel, aggregate: str, options: Mapping[str, Any]) -> Pieces | NotEstimable:
     """Second-stage means of first-stage residuals of one outcome; event studies have them before the start too."""
-    found = no_region(panel, aggregate) or impute(panel, aggregate)
-    if isinstance(found, NotEstimable):
-        return found
+    averages = averages_of(panel, aggregate)
+    if isinstance(averages, NotEstimable):
+        return averages
     if aggregate == "event_time":
-        found = _with_before(panel, found, options["reference"])
-    estimates = found.effect @ found.rows.shares
-    own = _own_mean(found, estimates)
-    return imputation.pieces_of(panel, found, found.rows.shares * (found.effect[:, None] - own))
+        after, reference = averages, options["reference"]
+        averages = panel.once(("averages with before", reference), lambda: _with_before(panel, after, reference))
+    found, shares = impute(panel, averages), averages.rows.shares
+    own = _own_mean(found, found.effect @ shares)
+    return imputation.pieces_of(found, shares * (found.effect[:, None] - own))
 
 
 def _own_mean(found: Imputed, estimates: np.ndarray) -> np.ndarray:
@@ -42,13 +43,13 @@ def _own_mean(found: Imputed, estimates: np.ndarray) -> np.ndarray:
 
     In the rows themselves it is the row's estimate; in their average it is that of the row the cell belongs to.
     """
-    own = np.repeat(estimates[None, :], len(found.effect), axis=0)
-    if found.rows.labels[-1]["kind"] == "average":
-        own[:, -1] = ((found.rows.shares[:, :-1] != 0) * estimates[:-1]).sum(axis=1)
+    own, rows = np.repeat(estimates[None, :], len(found.effect), axis=0), found.averages.rows
+    if rows.labels[-1]["kind"] == "average":
+        own[:, -1] = (rows.shares[:, :-1] != 0) @ estimates[:-1]
     return own
 
 
-def _with_before(panel: Panel, found: Imputed, reference: int | None) -> Imputed:
+def _with_before(panel: Panel, found: Averages, reference: int | None) -> Averages:
     """Put the untreated cells of units that adopt, by event time, before the rows; the reference event time has none.
 
     All of them together are one too many: a unit's residuals before the start sum to zero. So one event time is left out.
@@ -67,11 +68,10 @@ def _with_before(panel: Panel, found: Imputed, reference: int | None) -> Imputed
     shares[np.arange(count), at] = weight / np.bincount(at, weight)[at]
     shares[count:, len(times) :] = after
     labels = [{"event_time": int(e), "kind": "pre"} for e in times]
-    return Imputed(
+    return Averages(
         stage,
         np.concatenate([unit, found.unit]),
         np.concatenate([time, found.time]),
-        np.concatenate([stage.residual[unit, time], found.effect]),
         Rows([*labels, *found.rows.labels], shares),
         found.warnings,
     )

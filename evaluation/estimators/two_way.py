@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -37,31 +37,72 @@ def prepare(panel: Panel, options: Mapping[str, Any]) -> Panel | NotEstimable:
     return all_at_once(kept) or kept
 
 
-def within(columns: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, int]:
-    """Residuals of columns (N × T × P) from unit and period effects under weights (N × T).
+@dataclass(frozen=True, eq=False)
+class Within:
+    """Takes unit and period effects out of columns: one exact solve once unit means are out (Frisch, Waugh, Lovell).
 
-    One exact solve of the T × T normal equations left after unit means are taken out (Frisch, Waugh, Lovell): no iteration.
-    Returns the residuals and the rank of the period effects beside the unit effects.
+    Attributes:
+        weights: of cells, N × T.
+        share: the same over their sum by unit.
+        vectors: T × r; directions in which period effects are identified beside unit effects.
+        values: r; their eigenvalues.
     """
+
+    weights: np.ndarray
+    share: np.ndarray
+    vectors: np.ndarray
+    values: np.ndarray
+
+    @property
+    def rank(self) -> int:
+        """Rank of the period effects beside the unit effects."""
+        return len(self.values)
+
+    def __call__(self, columns: np.ndarray) -> np.ndarray:
+        """Residuals of columns (N × T, or N × T × P)."""
+        if columns.ndim == 2:
+            centred = columns - (self.share * columns).sum(axis=1, keepdims=True)
+            effects = self._effects((self.weights * centred).sum(axis=0))
+            return np.asarray(centred - effects + (self.share @ effects)[:, None])
+        centred = columns - np.einsum("nt,ntp->np", self.share, columns)[:, None, :]
+        effects = self._effects(np.einsum("nt,ntp->tp", self.weights, centred))
+        return np.asarray(centred - effects[None] + (self.share @ effects)[:, None, :])
+
+    def _effects(self, cross: np.ndarray) -> np.ndarray:
+        return np.asarray((self.vectors / self.values) @ (self.vectors.T @ cross))
+
+
+def within_of(weights: np.ndarray) -> Within:
+    """What takes unit and period effects out under weights (N × T)."""
     total = weights.sum(axis=1)
     share = np.divide(weights, total[:, None], out=np.zeros_like(weights), where=total[:, None] > 0)
-    centred = columns - np.einsum("nt,ntp->np", share, columns)[:, None, :]
-    normal = np.diag(weights.sum(axis=0)) - weights.T @ share
-    cross = np.einsum("nt,ntp->tp", weights, centred)
-    values, vectors = np.linalg.eigh(normal)
+    values, vectors = np.linalg.eigh(np.diag(weights.sum(axis=0)) - weights.T @ share)
     good = values > RANK * max(values.max(), np.finfo(float).tiny)
-    effects = (vectors[:, good] / values[good]) @ (vectors[:, good].T @ cross)
-    return centred - effects[None] + (share @ effects)[:, None, :], int(good.sum())
+    return Within(weights, share, vectors[:, good], values[good])
 
 
-def within_groups(columns: np.ndarray, weights: np.ndarray, group: np.ndarray) -> tuple[np.ndarray, int]:
-    """Residuals from unit effects and period effects of each group (N codes), and how many of the latter there are."""
-    out, count = np.empty_like(columns), 0
-    for code in np.unique(group):
-        own = group == code
-        out[own], rank = within(columns[own], weights[own])
-        count += (rank + 1) * bool((weights[own] > 0).any())
-    return out, count
+def within(columns: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, int]:
+    """Residuals of columns (N × T × P) from unit and period effects under weights (N × T), and the rank of the latter."""
+    made = within_of(weights)
+    return made(columns), made.rank
+
+
+Groups = tuple[tuple[np.ndarray, Within], ...]  # units that have period effects of their own, and what takes them out
+
+
+def within_groups(weights: np.ndarray, group: np.ndarray) -> Groups:
+    """What takes out unit effects, and period effects of each group (N codes)."""
+    return tuple((np.flatnonzero(group == code), within_of(weights[group == code])) for code in np.unique(group))
+
+
+def taken_out(columns: np.ndarray, groups: Groups) -> np.ndarray:
+    """Residuals of columns (N × T, or N × T × P)."""
+    if len(groups) == 1:
+        return groups[0][1](columns)
+    out = np.empty_like(columns)
+    for units, made in groups:
+        out[units] = made(columns[units])
+    return out
 
 
 def by_period(panel: Panel) -> np.ndarray:
@@ -77,15 +118,36 @@ def by_period(panel: Panel) -> np.ndarray:
     return np.concatenate(columns, axis=2)
 
 
-def without(columns: np.ndarray, controls: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, int]:
-    """Residuals of columns (N × T × P) from controls (N × T × C) by weighted least squares, and the rank of the controls."""
-    if not controls.shape[2]:
-        return columns, 0
-    weighted = controls * weights[:, :, None]
-    values, vectors = np.linalg.eigh(np.einsum("nta,ntb->ab", weighted, controls))
+@dataclass(frozen=True, eq=False)
+class Controls:
+    """Takes controls out by weighted least squares.
+
+    Attributes:
+        columns: N × T × C.
+        weighted: the same × the weights.
+        vectors: C × r; directions that are identified.
+        values: r; their eigenvalues.
+    """
+
+    columns: np.ndarray
+    weighted: np.ndarray
+    vectors: np.ndarray
+    values: np.ndarray
+
+    def __call__(self, columns: np.ndarray) -> np.ndarray:
+        """Residuals of columns (N × T × P)."""
+        cross = np.einsum("nta,ntp->ap", self.weighted, columns)
+        return np.asarray(columns - self.columns @ ((self.vectors / self.values) @ (self.vectors.T @ cross)))
+
+
+def controls_of(columns: np.ndarray, weights: np.ndarray) -> Controls | None:
+    """What takes controls (N × T × C) out under weights (N × T); None without any."""
+    if not columns.shape[2]:
+        return None
+    weighted = columns * weights[:, :, None]
+    values, vectors = np.linalg.eigh(np.einsum("nta,ntb->ab", weighted, columns))
     good = values > RANK * max(values.max(), float(weights.sum()))
-    beta = (vectors[:, good] / values[good]) @ (vectors[:, good].T @ np.einsum("nta,ntp->ap", weighted, columns))
-    return columns - controls @ beta, int(good.sum())
+    return Controls(columns, weighted, vectors[:, good], values[good])
 
 
 def regressors(panel: Panel, aggregate: str, reference: int) -> tuple[np.ndarray, list[dict[str, Any]]]:
@@ -101,49 +163,113 @@ def regressors(panel: Panel, aggregate: str, reference: int) -> tuple[np.ndarray
     return columns, [{"event_time": e, "kind": "post" if e >= 0 else "pre"} for e in times]
 
 
+@dataclass(frozen=True, eq=False)
+class Regressors:
+    """The right-hand side of the regression, whatever the outcome.
+
+    Attributes:
+        groups: takes unit and period effects out.
+        controls: takes the controls out, or None.
+        x: treatment columns less effects and controls, N × T × K.
+        weighted: weight × x.
+        inverse: of their normal matrix, K × K.
+        transform: turns coefficients into rows.
+        labels: of the rows.
+        support, used, compared: N × rows.
+        parameters: as in `Result`.
+        warnings: negative weights.
+    """
+
+    groups: Groups
+    controls: Controls | None
+    x: np.ndarray
+    weighted: np.ndarray
+    inverse: np.ndarray
+    transform: np.ndarray
+    labels: pd.DataFrame
+    support: np.ndarray
+    used: np.ndarray
+    compared: np.ndarray
+    parameters: int
+    warnings: tuple[str, ...]
+
+    def outcome(self, values: np.ndarray) -> np.ndarray:
+        """An outcome (N × T, NaN where missing) less effects and controls."""
+        left = taken_out(np.nan_to_num(values), self.groups)
+        return left if self.controls is None else self.controls(left[:, :, None])[:, :, 0]
+
+    def on_cells(self) -> np.ndarray:
+        """Weights of coefficients on cells, K × N × T."""
+        return on_cells(self.inverse, self.weighted)
+
+
+def on_cells(inverse: np.ndarray, weighted: np.ndarray) -> np.ndarray:
+    """Weights of coefficients on cells (K × N × T) from the inverse normal matrix and the weighted columns."""
+    return np.asarray(np.einsum("kj,ntj->knt", inverse, weighted))
+
+
 def fit(panel: Panel, aggregate: str, options: Mapping[str, Any]) -> Pieces | NotEstimable:
     """Least squares of one outcome on unit effects, period effects and the treatment columns."""
-    weights = panel.weights[0]
-    outcome = np.nan_to_num(panel.values[0])
-    reference = int(options["reference"])
+    key = ("two-way", aggregate, *(options[name] for name in DEFAULTS))
+    made = panel.once(key, lambda: _regressors(panel, aggregate, options))
+    if isinstance(made, NotEstimable):
+        return made
+    y = made.outcome(panel.values[0])
+    estimates = made.inverse @ np.einsum("ntk,nt->k", made.weighted, y)
+    scores = np.einsum("ntk,nt->nk", made.weighted, y - made.x @ estimates) @ made.inverse
+    return Pieces(
+        labels=made.labels,
+        estimates=made.transform @ estimates,
+        scores=scores @ made.transform.T,
+        support=made.support,
+        used=made.used,
+        compared=made.compared,
+        parameters=made.parameters,
+        observations=int((panel.weights[0] > 0).sum()),
+        builder=lambda: dots(np.tensordot(made.transform, made.on_cells(), axes=1)),
+        warnings=made.warnings,
+    )
+
+
+def _regressors(panel: Panel, aggregate: str, options: Mapping[str, Any]) -> Regressors | NotEstimable:
+    weights, reference = panel.weights[0], int(options["reference"])
     columns, labels = regressors(panel, aggregate, reference)
     if not labels:
         return _refusal(panel, aggregate)
     if reference < 0 and all(label["kind"] == "pre" for label in labels):
         return NotEstimable("no unit that adopts is observed from its start on", "Widen the window, or check the outcome.")
-    controls = by_period(panel) if options["covariates"] == "by_period" else np.empty((*weights.shape, 0))
     everyone = np.zeros(len(weights), int)
     group = everyone if options["period_by"] is None else panel.cluster_codes(options["period_by"])[1]
-    both, periods = within_groups(np.concatenate([controls, columns, outcome[:, :, None]], axis=2), weights, group)
-    cut = controls.shape[2]
-    both, more = without(both[:, :, cut:], both[:, :, :cut], weights)
-    x, y = both[:, :, :-1], both[:, :, -1]
+    groups = within_groups(weights, group)
+    x, controls = taken_out(columns, groups), None
+    if options["covariates"] == "by_period":
+        controls = controls_of(taken_out(by_period(panel), groups), weights)
+        x = x if controls is None else controls(x)
     weighted = x * weights[:, :, None]
     normal = np.einsum("ntk,ntj->kj", weighted, x)
     raw = np.einsum("nt,ntk->k", weights, columns**2)
     if (np.linalg.eigvalsh(normal / np.sqrt(np.outer(raw, raw))).min() if (raw > 0).all() else 0.0) < RANK:
         return _refusal(panel, aggregate)
     inverse = np.linalg.inv(normal)
-    estimates = inverse @ np.einsum("ntk,nt->k", weighted, y)
-    residual = y - x @ estimates
-    scores = np.einsum("ntk,nt->nk", weighted, residual) @ inverse
-    on_cells = np.einsum("kj,ntj->knt", inverse, weighted)
     observed = (weights > 0).any(axis=1)
     support = (panel.treated & observed)[:, None] & ((columns * (weights > 0)[:, :, None]) > 0).any(axis=1)
     transform, labels = _with_reference(labels, reference)
+    real = (transform != 0).any(axis=1)[None, :]
     compares = observed if len(np.unique(panel.cohort[panel.treated])) > 1 else observed & ~panel.treated
-    entered = np.repeat(observed[:, None], len(labels), axis=1)
-    return Pieces(
-        labels=pd.DataFrame(labels),
-        estimates=transform @ estimates,
-        scores=scores @ transform.T,
+    periods = sum((one.rank + 1) * bool((one.weights > 0).any()) for _, one in groups)
+    return Regressors(
+        groups,
+        controls,
+        x,
+        weighted,
+        inverse,
+        transform,
+        pd.DataFrame(labels),
         support=(support.astype(float) @ (transform != 0).T) > 0,
-        used=entered & (transform != 0).any(axis=1)[None, :],
-        compared=compares[:, None] & (transform != 0).any(axis=1)[None, :],
-        parameters=len(estimates) + periods + more,
-        observations=int((weights > 0).sum()),
-        builder=lambda: dots(np.tensordot(transform, on_cells, axes=1)),
-        warnings=_warnings(panel, aggregate, on_cells),
+        used=observed[:, None] & real,
+        compared=compares[:, None] & real,
+        parameters=columns.shape[2] + periods + (0 if controls is None else len(controls.values)),
+        warnings=_warnings(panel, on_cells(inverse, weighted)[0]) if aggregate == "overall" else (),
     )
 
 
@@ -184,14 +310,13 @@ def _refusal(panel: Panel, aggregate: str) -> NotEstimable:
     )
 
 
-def _warnings(panel: Panel, aggregate: str, on_cells: np.ndarray) -> tuple[str, ...]:
-    if aggregate != "overall":
-        return ()
+def _warnings(panel: Panel, carried: np.ndarray) -> tuple[str, ...]:
+    """Negative weights among those that the one effect has on cells (N × T)."""
     on = (panel.cohort[:, None] <= np.arange(len(panel.periods))[None, :]) & (panel.weights[0] > 0)
-    negative = int((on_cells[0][on] < 0).sum())
+    negative = int((carried[on] < 0).sum())
     if not negative:
         return ()
-    total = -float(on_cells[0][on & (on_cells[0] < 0)].sum())
+    total = -float(carried[on & (carried < 0)].sum())
     return (
         f"{negative} of {int(on.sum())} treated cells carry a negative weight ({total:.3f} in all): "
         "where effects differ, this number can have the wrong sign. Prefer group_time.",

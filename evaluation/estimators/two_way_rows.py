@@ -165,7 +165,7 @@ def _pieces(
         parameters=len(found.estimates) + periods + found.rank,
         observations=panel.observations(weights),
         builder=builder,
-        warnings=two_way._warnings(panel, aggregate, on_cells),
+        warnings=two_way._warnings(panel, on_cells[0]) if aggregate == "overall" else (),
     )
 
 
