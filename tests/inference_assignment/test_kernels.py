@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -128,7 +129,7 @@ def test_exact_and_refitted_agree(partnerships: Callable[..., Panel], run: Calla
     panel = partnerships(regions=3, others=3, periods=5, starts=(3, 4))
     exact = run("randomisation", result_of(panel, "group_time"), "group", draws=60)
     ones = np.ones((1, *panel.values.shape[1:]))
-    with_constant = panel.__class__(**{**panel.__dict__, "covariates": ("one",), "covariate_values": ones})
+    with_constant = replace(panel, covariates=("one",), covariate_values=ones)
     refitted = run("randomisation", result_of(with_constant, "group_time"), "group", draws=60, refit_draws=60)
     assert refitted.details["kernel"]["y"] == "refitted"
     assert refitted.p_value == pytest.approx(exact.p_value, abs=1e-12)
@@ -218,7 +219,7 @@ def test_group_time_kernel_where_the_last_to_start_compare(
     panel = partnerships(missing=0.05)
     if not never:
         cohort = np.where(panel.treated, panel.cohort, 6)
-        panel = panel.__class__(**{**panel.__dict__, "cohort": cohort})
+        panel = replace(panel, cohort=cohort)
     result = result_of(panel, "group_time", control=control)
     draws = drawn(result.panel, "groups", draws=6)
     moments = by_pairs(pairs_of(result.panel, result.options, "overall", draws.starts), draws, "overall")

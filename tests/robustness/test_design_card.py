@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from math import comb, exp, log10
 from typing import Any
 
@@ -145,7 +146,7 @@ def test_one_large_partnership_is_some_concern(small: Make) -> None:
     panel = small(treated=40, others=40)
     labels = np.where(np.arange(80) < 24, 0, np.arange(80))
     clusters = {**panel.clusters, "pair": (np.unique(labels, return_inverse=True)[1], tuple(np.unique(labels)))}
-    uneven = Panel(**{**panel.__dict__, "clusters": clusters})
+    uneven = replace(panel, clusters=clusters)
     card = design_card(uneven, estimate(uneven, "group_time"))
     assert card.number == 17 and card.concern == "some" and "more than half" in card.reading
 
