@@ -257,10 +257,11 @@ def _versions(name: str) -> list[str]:
     if name not in {entry.name for entry in _folder().iterdir() if entry.is_dir()}:
         return []
     names = [entry.name.removesuffix(".yaml") for entry in _folder().joinpath(name).iterdir() if entry.name.endswith(".yaml")]
-    return sorted((text for text in names if _VERSION.match(text)), key=_order)
+    return sorted((text for text in names if _VERSION.match(text)), key=version_order)
 
 
-def _order(version: str) -> tuple[int, ...]:
+def version_order(version: str) -> tuple[int, ...]:
+    """The parts of a version such as `1.0.0`, by which versions are put in order."""
     return tuple(int(part) for part in version.split("."))
 
 

@@ -42,6 +42,8 @@ def diagnose(column: Column, text: str, late: bool = False) -> tuple[str, dict[s
     Returns:
         Id of the rule it breaks, and further words for its message.
     """
+    if column.type == "date" and text.lower() in column.symbols:
+        return "types.symbol_case", {"suggestion": text.lower()}
     return _date(text[:200], late) if column.type == "date" else _number(text[:200], column.type == "integer", column.symbols)
 
 

@@ -2,8 +2,8 @@
 
 Words for numbers: a column's name, a number, or one of `{sum: [...]}`, `{product: [...]}`, `{difference: [a, b]}`,
 `{positive: [...]}` (how many of them are above 0).
-Words for conditions: `{column: …, equals | above | at_most | in | symbol | not_symbol | filled | known: …}`, `{equal: [a, b]}`,
-`{at_least: [a, b]}`, `{all: [...]}`, `{any: [...]}`. A rule is silent on a row where a value that it needs is blank, a symbol or
+Words for conditions: `{column: …, equals | above | at_most | in | not_in | symbol | not_symbol | filled | known: …}`,
+`{equal: [a, b]}`, `{at_least: [a, b]}`, `{all: [...]}`, `{any: [...]}`. A rule is silent on a row where a value that it needs is blank, a symbol or
 at fault: that has a finding of its own, or is allowed.
 """
 
@@ -75,6 +75,7 @@ CONDITIONS: dict[str, Callable[[str, Any], pl.Expr]] = {
     "above": lambda name, value: pl.col(name) > value,
     "at_most": lambda name, value: pl.col(name) <= value,
     "in": lambda name, values: pl.col(name).is_in(values),
+    "not_in": lambda name, values: ~pl.col(name).is_in(values),
     "symbol": _symbol,
     "not_symbol": lambda name, marks: ~_symbol(name, marks),
     "filled": lambda name, wanted: (pl.col(f"{name}#text") != "") == pl.lit(wanted),
@@ -82,19 +83,19 @@ CONDITIONS: dict[str, Callable[[str, Any], pl.Expr]] = {
 }
 
 
-def _columns_of(words: Any) -> set[str]:
+def columns_of(words: Any) -> set[str]:
     """Columns that the arguments of a rule name."""
     if isinstance(words, dict):
-        literal = {"equals", "in", "symbol", "not_symbol", "values"}
-        return {name for key, value in words.items() if key not in literal for name in _columns_of(value)}
+        literal = {"equals", "in", "not_in", "symbol", "not_symbol", "value", "values", "steps"}
+        return {name for key, value in words.items() if key not in literal for name in columns_of(value)}
     if isinstance(words, list):
-        return {name for word in words for name in _columns_of(word)}
+        return {name for word in words for name in columns_of(word)}
     return {words} if isinstance(words, str) else set()
 
 
 def _ready(state: State, rule: Rule) -> bool:
     """Whether the file has all columns that the rule needs; one the contract itself lacks is a fault of the contract."""
-    needed = _columns_of(rule.arguments)
+    needed = columns_of(rule.arguments)
     known = {column.name for column in state.contract.columns}
     if needed - known:
         raise ContractError(f"Rule {rule.id} names {', '.join(sorted(needed - known))}, which the contract does not have.")
@@ -119,7 +120,15 @@ def equal(state: State, rule: Rule) -> Found:
     if not _ready(state, rule):
         return []
     gap = (number(rule.arguments["left"]) - number(rule.arguments["right"])).abs()
-    return _failing(state, rule, gap > rule.arguments.get("tolerance", 0) + _ROUNDING)
+    return _failing(state, rule, gap > number(rule.arguments.get("tolerance", 0)) * (1 + _ROUNDING) + _ROUNDING)
+
+
+def near(state: State, rule: Rule) -> Found:
+    """`left` differs from `right` by at most a `share` of it."""
+    if not _ready(state, rule):
+        return []
+    left, right = number(rule.arguments["left"]), number(rule.arguments["right"])
+    return _failing(state, rule, (left - right).abs() > right.abs() * rule.arguments["share"] + _ROUNDING)
 
 
 def adds_up(state: State, rule: Rule) -> Found:
@@ -135,6 +144,65 @@ def implies(state: State, rule: Rule) -> Found:
     if not _ready(state, rule):
         return []
     return _failing(state, rule, condition(rule.arguments["when"]) & ~condition(rule.arguments["then"]))
+
+
+def not_falling(state: State, rule: Rule) -> Found:
+    """Along the `order` of the rows `within` a group, what stands in `of` does not fall; `steps` puts words in order."""
+    return _along(state, rule, lambda now, before: now < before)
+
+
+def not_rising(state: State, rule: Rule) -> Found:
+    """Along the `order` of the rows `within` a group, what stands in `of` does not rise; `steps` puts words in order."""
+    return _along(state, rule, lambda now, before: now > before)
+
+
+def _along(state: State, rule: Rule, wrong: Callable[[pl.Expr, pl.Expr], pl.Expr]) -> Found:
+    """Rows that go the wrong way from the one before them, with its text and its place in the order."""
+    if not _ready(state, rule):
+        return []
+    within, order, of = rule.arguments["within"], rule.arguments["order"], rule.arguments["of"]
+    known = state.grid.filter(pl.all_horizontal(pl.col(name).is_not_null() for name in [*within, order, of]))
+    pair = known.sort([*within, order, ROW]).select(
+        ROW,
+        now=_step(of, rule),
+        before=_step(of, rule).shift(1).over(within),
+        text=pl.col(f"{of}#text").shift(1).over(within),
+        at=pl.col(f"{order}#text").shift(1).over(within),
+    )
+    fails = pair.filter(wrong(pl.col("now"), pl.col("before")))
+    return [(int(row), {"before": text, "before_at": at}) for row, text, at in fails.select(ROW, "text", "at").iter_rows()]
+
+
+def _step(name: str, rule: Rule) -> pl.Expr:
+    """The value of a column, or its place among the steps of the rule."""
+    steps = rule.arguments.get("steps")
+    if not steps:
+        return pl.col(name)
+    return pl.col(name).replace_strict({step: place for place, step in enumerate(steps)}, default=None, return_dtype=pl.Int64)
+
+
+def alone(state: State, rule: Rule) -> Found:
+    """A row with the `value` `of` a column is the only one `within` its group."""
+    if not _ready(state, rule):
+        return []
+    within = rule.arguments["within"]
+    known = state.grid.filter(pl.all_horizontal(pl.col(name).is_not_null() for name in within))
+    fails = known.filter((pl.col(rule.arguments["of"]) == rule.arguments["value"]) & (pl.len().over(within) > 1))
+    return [(int(row), {}) for row in fails[ROW]]
+
+
+def not_back(state: State, rule: Rule) -> Found:
+    """What stands `of` a column is not a step before that of the last return for the same `key`."""
+    previous, key, of = state.context.previous, rule.arguments["key"], rule.arguments["of"]
+    if previous is None or previous.empty or not _ready(state, rule) or not {*key, of} <= set(previous.columns):
+        return []
+    had = previous.dropna(subset=[*key, of])
+    before = pl.DataFrame({name: had[name].astype(str).tolist() for name in [*key, of]}).with_columns(
+        _step(of, rule).alias("#last"), pl.col(of).alias("#last text")
+    )
+    now = state.grid.select(ROW, _step(of, rule).alias("#now"), *(pl.col(name).cast(pl.String) for name in key))
+    fails = now.join(before, on=key).filter(pl.col("#now") < pl.col("#last"))
+    return [(int(row), {"last": text}) for row, text in fails.select(ROW, "#last text").iter_rows()]
 
 
 def later(state: State, rule: Rule) -> Found:
@@ -232,6 +300,7 @@ def not_dated_back(state: State, rule: Rule) -> Found:
 
 KINDS: dict[str, Callable[[State, Rule], Found]] = {
     "adds_up": adds_up,
+    "alone": alone,
     "at_most": at_most,
     "complete": complete,
     "constant": constant,
@@ -239,11 +308,15 @@ KINDS: dict[str, Callable[[State, Rule], Found]] = {
     "falls_only_with": falls_only_with,
     "implies": implies,
     "later": later,
+    "near": near,
     "no_overlap": no_overlap,
     "not_after_period": not_after_period,
+    "not_back": not_back,
     "not_dated_back": not_dated_back,
+    "not_falling": not_falling,
+    "not_rising": not_rising,
 }
-HISTORY_KINDS = frozenset({"falls_only_with", "not_dated_back"})
+HISTORY_KINDS = frozenset({"falls_only_with", "not_back", "not_dated_back"})
 # Words that a kind puts into its messages beside the values of the row.
 GIVEN: dict[str, frozenset[str]] = {
     "complete": frozenset({"missing"}),
@@ -251,5 +324,8 @@ GIVEN: dict[str, frozenset[str]] = {
     "falls_only_with": frozenset({"last"}),
     "no_overlap": frozenset({"other_start"}),
     "not_after_period": frozenset({"last_day"}),
+    "not_back": frozenset({"last"}),
     "not_dated_back": frozenset({"locked"}),
+    "not_falling": frozenset({"before", "before_at"}),
+    "not_rising": frozenset({"before", "before_at"}),
 }

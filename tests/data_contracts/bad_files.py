@@ -320,7 +320,10 @@ SHAPE_CASES = (
     BadFile(
         30,
         "two encodings",
-        lambda: text(rows=changed(3, "note", "é")).encode() + ",".join([*ROWS[0][:NOTE], "café"]).encode("cp1252"),
+        lambda: (
+            text(rows=changed(3, "note", "é")).encode()
+            + ",".join([*ROWS[0][:NOTE], "café", *ROWS[0][NOTE + 1 :]]).encode("cp1252")
+        ),
         (error("file.encoding_mixed", 14), error("rows.conflict", 14, "A14"), ("text.mojibake", "query", 3, "M3")),
         why="the note in row 3 is not what was meant, and is said to be so as well",
     ),
@@ -354,7 +357,7 @@ SHAPE_CASES = (
     BadFile(39, "values without a heading", lambda: unnamed(2, "7").encode(), (error("shape.unnamed_column", 2, "C2"),)),
     BadFile(40, "rows of commas", lambda: (text() + ",,,,,,,,,,,,\n\n" * 2).encode(), (note("shape.blank_rows"),)),
     BadFile(
-        41, "heading twice", lambda: text([*HEADING[:-1], "requests"]).encode(), (error("shape.duplicate_heading", 1, "M1"),)
+        41, "heading twice", lambda: text([*HEADING[:-1], "requests"]).encode(), (error("shape.duplicate_heading", 1, "N1"),)
     ),
     BadFile(
         42,
@@ -371,7 +374,7 @@ SHAPE_CASES = (
         (error("shape.misspelt_heading", 1, "E1"),),
     ),
     BadFile(44, "column missing", lambda: without("plans_digital").encode(), (error("shape.missing_column", 1),)),
-    BadFile(45, "column too many", lambda: extra("officer", "team 4").encode(), (note("shape.ignored_column", 1, "N1"),)),
+    BadFile(45, "column too many", lambda: extra("officer", "team 4").encode(), (note("shape.ignored_column", 1, "O1"),)),
     BadFile(46, "other order", lambda: reordered().encode(), (), why="columns are found by their headings"),
     BadFile(47, "curly quotation marks", lambda: quoted(5, "“one”").encode(), (error("file.smart_quotes", 5),)),
 )
