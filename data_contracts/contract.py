@@ -309,7 +309,8 @@ def parse_contract(text: str) -> Contract:
     table = document.schema_[0]
     properties = table.properties or []
     everything = tuple(_column(item) for item in properties)
-    retired = tuple(column for column in everything if column.until and _order(column.until) < _order(document.version))
+    now = version_order(document.version)
+    retired = tuple(column for column in everything if column.until and version_order(column.until) < now)
     columns = tuple(column for column in everything if column not in retired)
     keys = sorted((item for item in properties if item.primaryKey), key=lambda item: item.primaryKeyPosition or 0)
     wider = _custom(document.customProperties)

@@ -3,8 +3,8 @@
 Words for numbers: a column's name, a number, or one of `{sum: [...]}`, `{product: [...]}`, `{difference: [a, b]}`,
 `{positive: [...]}` (how many of them are above 0).
 Words for conditions: `{column: …, equals | above | at_most | in | not_in | symbol | not_symbol | filled | known: …}`,
-`{equal: [a, b]}`, `{at_least: [a, b]}`, `{all: [...]}`, `{any: [...]}`. A rule is silent on a row where a value that it needs is blank, a symbol or
-at fault: that has a finding of its own, or is allowed.
+`{equal: [a, b]}`, `{at_least: [a, b]}`, `{all: [...]}`, `{any: [...]}`. A rule is silent on a row where a value that it needs is
+blank, a symbol or at fault: that has a finding of its own, or is allowed.
 """
 
 from collections.abc import Callable, Iterable

@@ -183,7 +183,7 @@ def heading(**renamed: str) -> list[str]:
 def quoted(row: int, note_cell: str, plain: bool = False) -> str:
     """The good table with a note written as given in one row."""
     written = lines()
-    written[row - 1] = ",".join([*ROWS[row - 2][:NOTE], note_cell])
+    written[row - 1] = ",".join([*ROWS[row - 2][:NOTE], note_cell, *ROWS[row - 2][NOTE + 1 :]])
     return "\n".join([*written, ""])
 
 
