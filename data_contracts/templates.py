@@ -204,6 +204,9 @@ def _validation(column: Column, cell: str, listed: str | None) -> DataValidation
         least, most = (
             _date_formula(limit, other) for limit, other in ((column.minimum, "1990-01-01"), (column.maximum, "2199-12-31"))
         )
+        if column.symbols:
+            days = f"IF(ISNUMBER({cell}),AND({cell}>={least},{cell}<={most}),{_symbols(column, cell)})"
+            return DataValidation(type="custom", formula1=days, allow_blank=True)
         return DataValidation(type="date", operator="between", formula1=least, formula2=most, allow_blank=True)
     return DataValidation(type="textLength", operator="lessThanOrEqual", formula1=str(column.max_length), allow_blank=True)
 
@@ -213,8 +216,11 @@ def _number_formula(column: Column, cell: str) -> str:
     tests = [f"{cell}>={column.minimum}"] if column.minimum is not None else []
     tests += [f"{cell}<={column.maximum}"] if column.maximum is not None else []
     tests += [f"INT({cell})={cell}"] if column.type == "integer" else []
-    marks = [f'EXACT({cell},"{mark}")' for mark in column.symbols]
-    return f"IF(ISNUMBER({cell}),{_joined('AND', tests, 'TRUE')},{_joined('OR', marks, 'FALSE')})"
+    return f"IF(ISNUMBER({cell}),{_joined('AND', tests, 'TRUE')},{_symbols(column, cell)})"
+
+
+def _symbols(column: Column, cell: str) -> str:
+    return _joined("OR", [f'EXACT({cell},"{mark}")' for mark in column.symbols], "FALSE")
 
 
 def _joined(word: str, tests: Sequence[str], none: str) -> str:

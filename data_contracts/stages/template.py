@@ -2,11 +2,10 @@
 
 import polars as pl
 
-from data_contracts.contract import contracts
+from data_contracts.contract import ContractError, contracts, load_contract
 from data_contracts.reading.table import RawTable
 from data_contracts.sheets import IDENTITY, IDENTITY_KEYS
 from data_contracts.state import State
-from data_contracts.versions import changes_since
 
 
 def recognise(state: State) -> None:
@@ -47,6 +46,12 @@ def _version(state: State, made_from: str) -> None:
 
 
 def _changes(state: State, made_from: str) -> str:
-    """What changed since the version that the template was made from, as the end of a message."""
-    sentences = [change.sentence for change in changes_since(state.contract, made_from) if change.level != "patch"]
-    return " ".join(["", *sentences])
+    """What the versions have and lack beside each other, as the end of a message; blank where that cannot be told."""
+    try:
+        then = {column.name for column in load_contract(state.contract.name, made_from).columns}
+    except ContractError:
+        return ""
+    now = {column.name for column in state.contract.columns}
+    new = ", ".join(column.name for column in state.contract.columns if column.name not in then)
+    gone = ", ".join(sorted(then - now))
+    return (f" New columns: {new}." if new else "") + (f" No longer asked for: {gone}." if gone else "")

@@ -1,6 +1,5 @@
 """Bad inputs 48 to 64: what workbooks bring with them. Loaded by conftest.py."""
 
-import dataclasses
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any

@@ -232,7 +232,7 @@ KEYS = (
         89,
         "unknown measure",
         lambda: as_csv([[*HEADING, "tribunals"], *([*row, "1"] for row in ROWS)]),
-        (note("shape.ignored_column", 1, "N1"),),
+        (note("shape.ignored_column", 1, "O1"),),
     ),
     BadFile(
         89,

@@ -34,7 +34,7 @@ def entered(contract: Contract, heading: str, text: str) -> Any:
     column = contract.column(heading)
     if column.is_number and re.fullmatch(r"-?\d+(\.\d+)?", text):
         return float(text)
-    return date.fromisoformat(text) if column.type == "date" and text else text or None
+    return date.fromisoformat(text) if column.type == "date" and text[:1].isdigit() else text or None
 
 
 def filled(contract: Contract, content: bytes, table: Sequence[Sequence[str]]) -> bytes:
