@@ -197,11 +197,7 @@ def _pattern(old: Column, new: Column) -> Iterator[tuple[str, str]]:
 def _list(what: str, then: tuple[str, ...], now: tuple[str, ...], narrows: bool) -> Iterator[tuple[str, str]]:
     """Words withdrawn from a list and added to it. With `narrows`, an empty list allows everything."""
     if narrows and bool(then) != bool(now):
-        yield (
-            ("major", f"only these {what} now: {_listed(now)}.")
-            if now
-            else ("minor", f"anything {what.replace('may', 'may now')}.")
-        )
+        yield (("major", f"only these may {what} now: {_listed(now)}.") if now else ("minor", f"anything may now {what}."))
         return
     withdrawn, added = [word for word in then if word not in now], [word for word in now if word not in then]
     if withdrawn:

@@ -107,7 +107,8 @@ def _table(collection: str, counts: dict[str, np.ndarray], marks: dict[str, np.n
         value[mark != None] = np.nan  # noqa: E711
         values[name] = value
     cells["note"] = np.where(early[authority, term], NEW_AREA, "").astype(object)
-    names = [column.name for column in load_contract(collection).columns]
+    # Columns that may be left out and that the programme does not make: its returns are filled in on the first template.
+    names = [column.name for column in load_contract(collection).columns if column.required or column.name in cells]
     region = np.array(where.regions, dtype=object)[authority]
     queries = _queries(counts, marks, absent, collection)
     return Table(
