@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import date
 
+import pandas
 import streamlit as st
 
 from pages import _frame as frame
@@ -26,6 +28,8 @@ COLUMNS = {
     "state": "State",
     "owner": "Next step by",
 }
+ALL, SHOWN = "All", 10
+OWNERS = {"lead": "leads", "approver": "approvers", "DfE": "department"}
 # What the list is to its reader.
 INTRODUCTIONS = {
     LEAD: "You send these returns for your region. An approver signs each one, then the department accepts it.",
@@ -57,7 +61,7 @@ def records(found: list[DueReturn]) -> list[dict[str, str]]:
 
 
 def mine(found: list[DueReturn]) -> None:
-    """What the reader has to do, the most urgent first, and a button for the one chosen."""
+    """What the reader has to do, the most urgent first: one to choose, what to do about it, and the first rows of the list."""
     waiting = waiting_for(found, frame.acting())
     late = sum(one.days_left < 0 and one.state in WITH_THE_REGION for one in waiting)
     st.header(f"Waiting for you ({len(waiting):,})")
@@ -66,14 +70,23 @@ def mine(found: list[DueReturn]) -> None:
         return
     if late:
         frame.warning(f"{late:,} of them {'is' if late == 1 else 'are'} late.")
-    frame.table(frame.records(records(waiting[: frame.SHOWN_ROWS]), COLUMNS))
-    if len(waiting) > frame.SHOWN_ROWS:
-        st.caption(f"The {frame.SHOWN_ROWS} most urgent of {len(waiting):,}.")
+    titles = sorted({one.title for one in waiting})
+    if len(titles) > 1:
+        title = st.selectbox("Collection", [ALL, *titles], key="due-collection")
+        waiting = [one for one in waiting if title in (ALL, one.title)]
     chosen = st.selectbox("Choose a return", waiting, format_func=named, key="due")
     if chosen.state in WITH_THE_REGION:
         with_the_region(chosen)
     elif chosen.reference and st.button("Open this return", type="primary"):
         open_return(chosen.reference)
+    st.subheader("The most urgent" if len(waiting) > SHOWN else "All of them")
+    frame.table(listed(waiting[:SHOWN]))
+
+
+def listed(found: list[DueReturn]) -> pandas.DataFrame:
+    """The list for readers; a region is named only where there are several."""
+    made = frame.records(records(found), COLUMNS)
+    return made if len({one.region for one in found}) > 1 else made.drop(columns=COLUMNS["region"])
 
 
 def with_the_region(chosen: DueReturn) -> None:
@@ -113,6 +126,14 @@ def ask(chosen: DueReturn) -> None:
                 done(f"{made.reference} is sent to the department", f"You asked for time until {until:%d %B %Y}.")
 
 
+def counts(found: list[DueReturn]) -> list[str]:
+    """How many returns wait for whom, one sentence each."""
+    owners = Counter(one.owner for one in found)
+    late = sum(one.days_left < 0 and one.state in WITH_THE_REGION for one in found)
+    told = [f"{owners[owner]:,} with the {words}." for owner, words in OWNERS.items() if owners[owner]]
+    return [*told, f"{late:,} of them {'is' if late == 1 else 'are'} late." if late else "None is late."]
+
+
 def more_time() -> None:
     """The requests for more time, and deciding on those that wait."""
     found = deadlines.extensions(frame.store(), frame.acting())
@@ -138,15 +159,14 @@ def more_time() -> None:
 
 def decide(waiting: list[Extension]) -> None:
     """Grant or refuse one request."""
+    titles = returned_by_regions()
     chosen = st.selectbox(
         "A request that waits",
         waiting,
-        format_func=lambda one: (
-            f"{one.reference}: {region_names()[one.region]}, {one.collection}, {one.period}, until {one.until}"
-        ),
+        format_func=lambda one: f"{one.reference}: {titles[one.collection]}, {region_names()[one.region]}, {one.period}",
     )
     with st.form("decide", border=False):
-        st.write(f"The reason given: {chosen.reason}")
+        st.write(f"Asked for until {date.fromisoformat(chosen.until):%d %B %Y}. The reason given: {chosen.reason}")
         note = st.text_area("What to tell the lead (needed to refuse)")
         left, right = st.columns(2)
         granted, refused = left.form_submit_button("Grant it"), right.form_submit_button("Refuse it")
@@ -165,10 +185,12 @@ def main() -> None:
     mine(found)
     more_time()
     st.header(f"Everything that is not finished ({len(found):,})")
-    if found:
-        frame.long_table(frame.records(records(found), COLUMNS), "due")
-    else:
+    if not found:
         st.write("Every return that is asked for is accepted.")
+        return
+    st.write(" ".join(counts(found)))
+    with st.expander("Show the list"):
+        frame.long_table(listed(found), "due")
 
 
 frame.show(main)

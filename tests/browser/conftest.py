@@ -121,7 +121,7 @@ class Looker:
         self.settled()
 
     def go(self, name: str) -> None:
-        self.page.get_by_test_id("stSidebarNav").get_by_role("link", name=name).click()
+        self.page.get_by_test_id("stSidebarNav").get_by_role("link", name=name, exact=True).click()
         self.settled()
 
     def choose(self, label: str, option: str) -> None:

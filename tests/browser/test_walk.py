@@ -1,4 +1,4 @@
-"""The trip of one return in a real browser: a lead sends it, an evaluator sees the effect."""
+"""The trip of one return in a real browser: a lead sends it, an approver signs, an evaluator accepts it and sees the effect."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from pilots.access import LOCAL_ADMINISTRATOR
+from pilots.accounts import add_development_accounts
 from pilots.demonstration import example_files
-from pilots.returns import submissions
+from pilots.returns import submission, submissions, submit_return
 from pilots.storage import Store
 
 pytestmark = pytest.mark.browser
@@ -33,9 +34,12 @@ def test_from_a_return_with_faults_to_its_effect(demonstration_url: str, serve: 
     looker.go("Sign in")
     looker.look("03-sign-in")
     looker.sign_in("Lead of North East")
-    assert looker.page.locator("h1").inner_text() == "Send a return"
+    assert looker.page.locator("h1").inner_text() == "Returns due" and "Waiting for you" in looker.text()
+    looker.look("04-due")
     looker.choose("Collection", COLLECTION)
-    looker.choose("Period", PERIOD)
+    looker.choose("Choose a return", f"{COLLECTION}, North East, {PERIOD}: due in 30 days")
+    looker.press("Send this return")
+    assert looker.page.locator("h1").inner_text() == "Send a return"
     looker.look("04-send")
     looker.upload("summer-draft.csv", files["with faults"])
     looker.press("Check my file")
@@ -54,14 +58,27 @@ def test_from_a_return_with_faults_to_its_effect(demonstration_url: str, serve: 
     looker.press("Submit this return")
     assert "Return received" in looker.text() and REFERENCE in looker.text()
     looker.look("07-receipt")
-    looker.press("Next: sign it off")
+    looker.press("See where it stands")
+    assert "This return is submitted, not yet signed." in looker.text() and "Next step by: approver." in looker.text()
+    assert looker.page.get_by_role("button", name="Sign this return").count() == 0
     looker.look("08-return")
-    looker.press("Sign off this return")
-    assert f"{REFERENCE} is signed off" in looker.text()
-    looker.look("09-signed-off")
+
+    looker.sign_in("Approver of North East")
+    assert "Waiting for you (1)" in looker.text()
+    looker.look("09-to-sign")
+    looker.press("Open this return")
+    looker.look("09-return-to-sign")
+    looker.press("Sign this return")
+    assert f"{REFERENCE} is signed" in looker.text()
 
     looker.sign_in("DfE evaluator")
     assert looker.page.locator("h1").inner_text() == "What each reform did"
+    looker.go("Returns due")
+    assert "Waiting for you (1)" in looker.text()
+    looker.press("Open this return")
+    looker.press("Accept this return")
+    assert f"{REFERENCE} is accepted" in looker.text()
+    looker.look("09-accepted")
     looker.go("Releases, plans and runs")
     looker.page.get_by_role("textbox", name="Name of a new release").fill("With the summer return")
     looker.press("Make a release")
@@ -80,7 +97,54 @@ def test_from_a_return_with_faults_to_its_effect(demonstration_url: str, serve: 
     store = Store.open(demonstration_url)
     (signed,) = submissions(store, LOCAL_ADMINISTRATOR, "ehcp_process", "E12000001", PERIOD)
     store.close()
-    assert (signed.status, signed.signed_off_by) == ("signed_off", "lead-E12000001")
+    assert (signed.status, signed.submitted_by) == ("accepted", "lead-E12000001")
+    assert (signed.signed_off_by, signed.accepted_by) == ("approver-E12000001", "evaluator")
+
+
+def test_what_else_becomes_of_a_return(
+    tmp_path: Path, ehcp_csv: Callable[..., bytes], serve: Callable[..., str], looker: Any
+) -> None:
+    """More time, a nil return, sent back, withdrawn: on a store of one's own, each by whoever may."""
+    address = f"sqlite:///{tmp_path / 'own.sqlite'}"
+    store = Store.open(address)
+    add_development_accounts(store, LOCAL_ADMINISTRATOR)
+    key = ("ehcp_process", "E12000001", "2023/24 autumn")
+    sent = submit_return(store, LOCAL_ADMINISTRATOR, *key, "autumn.csv", ehcp_csv("E12000001", "2023/24 autumn"))
+    looker.open(serve(address))
+    looker.sign_in("Lead of North East")
+    looker.page.get_by_text("Ask for more time").first.click()
+    looker.page.get_by_text("There is nothing to return").first.click()
+    looker.settled()
+    looker.look("30-due-open")
+    for label, words in (("Day", "31"), ("Month", "3"), ("Year", "2099"), ("Why more time is needed", "A new system.")):
+        looker.page.get_by_role("textbox", name=label, exact=True).fill(words)
+    looker.press("Ask for more time")
+    looker.page.get_by_text("MORE-TIME-0001 is sent to the department").wait_for()
+
+    looker.sign_in("DfE evaluator")
+    looker.go("Returns due")
+    looker.look("31-decide")
+    looker.press("Grant it")
+    looker.page.get_by_text("MORE-TIME-0001 is granted").wait_for()
+
+    looker.sign_in("Approver of North East")
+    looker.press("Open this return")
+    looker.page.get_by_text("Send it back").first.click()
+    looker.page.get_by_role("textbox", name="What is wrong, and what to do").fill("Hartlepool is a term too old.")
+    looker.press("Send it back")
+    looker.page.get_by_text(f"{sent.reference} is sent back").wait_for()
+
+    looker.sign_in("Lead of North East")
+    looker.go("Returns")
+    looker.choose("Open a return", sent.reference)
+    assert "Reason: Hartlepool is a term too old." in looker.text()
+    looker.look("32-sent-back")
+    looker.page.get_by_text("Withdraw this return").first.click()
+    looker.page.get_by_role("textbox", name="Why it is withdrawn").fill("It was sent for the wrong term.")
+    looker.press("Withdraw this return")
+    looker.page.get_by_text(f"{sent.reference} is withdrawn").wait_for()
+    assert submission(store, LOCAL_ADMINISTRATOR, sent.reference).status == "withdrawn"
+    store.close()
 
 
 def test_every_other_screen_and_the_charts_table(demonstration_url: str, serve: Callable[..., str], looker: Any) -> None:
