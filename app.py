@@ -10,6 +10,7 @@ SCREENS = (
     ("pages/due.py", "Returns due", "read_returns"),
     ("pages/submit.py", "Send a return", "submit_return"),
     ("pages/returns_list.py", "Returns", "read_returns"),
+    ("pages/contracts.py", "Contracts and templates", "read_returns"),
     ("pages/reform_register.py", "Reform register", "read_register"),
     ("pages/published_data.py", "Published data", "read_published"),
     ("pages/evaluate.py", "Releases, plans and runs", "read_releases"),

@@ -42,7 +42,7 @@ def offered(corrections: Sequence[Correction], digest: str) -> list[str]:
     by_rule: dict[str, list[Correction]] = {}
     for one in corrections:
         by_rule.setdefault(one.rule, []).append(one)
-    with st.form(f"corrections-{digest[:12]}"):
+    with st.form(f"corrections-{digest}"):
         ticked = [key for rule, found in by_rule.items() for key in kind(rule, found, digest)]
         pressed = st.form_submit_button("Accept the ticked corrections and check again")
     if pressed and not ticked:
@@ -60,10 +60,10 @@ def kind(rule: str, found: Sequence[Correction], digest: str) -> list[str]:
         st.caption(f"The first {frame.SHOWN_ROWS} of {len(found):,} are shown.")
     ticked = []
     sure = [one for one in found if one.certain]
-    if len(sure) > 1 and st.checkbox(f"Accept all {len(sure):,}: {WORDS[rule].lower()}", key=f"all-{digest[:12]}-{rule}"):
+    if len(sure) > 1 and st.checkbox(f"Accept all {len(sure):,}: {WORDS[rule].lower()}", key=f"all-{digest}-{rule}"):
         ticked.append(rule)
     for one in found[:ONE_BY_ONE]:
         words = f"Accept {one.cell}: “{one.before}” becomes “{one.after}”"
-        if st.checkbox(words, key=f"one-{digest[:12]}-{one.key}"):
+        if st.checkbox(words, key=f"one-{digest}-{one.key}"):
             ticked.append(one.key)
     return ticked

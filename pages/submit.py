@@ -7,11 +7,13 @@ from typing import Any
 
 import streamlit as st
 
-from data_contracts import Report
+from data_contracts.corrections import Corrected
+from pages import _comparison, _corrections
 from pages import _frame as frame
+from pages._contract import template_buttons
 from pages._findings import explanations_for, findings_of
 from pages._return import open_return
-from pilots import collections, returns
+from pilots import collections, comparisons, returns
 from pilots.life import ACCEPTED, STATES, SUBMITTED
 from pilots.places import region_names
 from pilots.receipts import Receipt
@@ -40,11 +42,12 @@ def receipt(found: Receipt) -> None:
     st.header("Send another return")
 
 
-def submit(collection: str, region: str, period: str, upload: Any, report: Report) -> None:
+def submit(about: tuple[str, ...], upload: Any, done: Corrected) -> None:
     """Ask what is still needed, then submit."""
+    collection, region, period = about[:3]
     store, actor = frame.store(), frame.acting()
     st.header("Submit")
-    explanations = explanations_for(report) if report.queries else {}
+    explanations = explanations_for(done.report) if done.report.queries else {}
     before = returns.latest(store, actor, collection, region, period)
     reason = None
     if before is not None:
@@ -55,14 +58,32 @@ def submit(collection: str, region: str, period: str, upload: Any, report: Repor
         reason = st.text_input("Why are you sending it again?", key="reason")
     if st.button("Submit this return", type="primary"):
         with frame.faults_shown():
-            content = upload.getvalue()
             st.session_state["receipt"] = returns.submit_return(
-                store, actor, collection, region, period, upload.name, content, explanations=explanations, reason=reason or None
+                store,
+                actor,
+                collection,
+                region,
+                period,
+                upload.name,
+                upload.getvalue(),
+                explanations=explanations,
+                reason=reason or None,
+                corrections=[one.key for one in done.made],
             )
             st.session_state.pop("checked", None)
             # A new key empties the uploader: the file that was submitted does not stay in the server's memory.
             st.session_state["uploads"] = st.session_state.get("uploads", 0) + 1
             st.rerun()
+
+
+def check(about: tuple[str, ...], content: bytes, corrections: list[str]) -> None:
+    """Check the file with the corrections that are accepted, and keep what came out for this session."""
+    with st.spinner("Checking"), frame.faults_shown():
+        done = returns.check_with_corrections(frame.store(), frame.acting(), *about[:4], content, corrections)
+        beside = None
+        if done.report.rows is not None:
+            beside = comparisons.compare_rows(frame.store(), frame.acting(), *about[:3], done.report.rows)
+        st.session_state["checked"] = (about, done, beside)
 
 
 def main() -> None:
@@ -72,8 +93,8 @@ def main() -> None:
     if "receipt" in st.session_state:
         receipt(st.session_state["receipt"])
     collection, region, period = choose()
-    contract = collections.contract_file(collection)
-    st.download_button("Download a template (CSV)", contract.template, f"{collection}.csv", "text/csv")
+    template_buttons(collection, region, period)
+    st.page_link("pages/contracts.py", label="What this return must look like, and an example")
     upload = st.file_uploader("Your file (CSV or XLSX, up to 50 MB)", key=f"file-{st.session_state.get('uploads', 0)}")
     if upload is None:
         return
@@ -81,15 +102,20 @@ def main() -> None:
     content = upload.getvalue()
     about = (collection, region, period, upload.name, hashlib.sha256(content).hexdigest())
     if st.button("Check my file", type="primary"):
-        with st.spinner("Checking"):
-            report = returns.check_return(frame.store(), frame.acting(), collection, region, period, upload.name, content)
-        st.session_state["checked"] = (about, report)
-    known, report = st.session_state.get("checked", (None, None))
+        check(about, content, [])
+    known, done, beside = st.session_state.get("checked", (None, None, None))
     if known != about:
         return
-    findings_of(report, about[-1])
-    if not report.errors:
-        submit(collection, region, period, upload, report)
+    findings_of(done.report, about[-1], content)
+    _corrections.made(done.made)
+    accepted = _corrections.offered(done.offered, f"{about[-1][:12]}-{len(done.made)}")
+    if accepted:
+        check(about, content, [*(one.key for one in done.made), *accepted])
+        st.rerun()
+    if beside is not None:
+        _comparison.comparison_of(beside)
+    if not done.report.errors:
+        submit(about, upload, done)
 
 
 frame.show(main)

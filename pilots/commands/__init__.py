@@ -19,6 +19,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "submit": ("returns", "Check a file and submit it as a region's return."),
         "returns": ("returns", "List returns; what is due; explain, sign, accept, send back, withdraw, nil."),
         "findings": ("returns", "Show what the check of a return found."),
+        "compare": ("compared", "Set a return beside what came before it."),
     },
     "Register and published data": {
         "register": ("data", "Add a file to the reform register."),

@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import click
+import pandas
 
 from data_contracts import Report
+from data_contracts.corrections import Corrected
 from pilots.commands import USER_FAULT
 from pilots.commands.shared import Session
 from pilots.commands.text import plain_json, table
@@ -25,11 +27,38 @@ FINDING_COLUMNS = {
 }
 
 
+CORRECTION_COLUMNS = {"cell": "Cell", "column": "Column", "before": "Value", "after": "Would become", "key": "Key"}
+
+
 def explained(function: Callable[..., Any]) -> Callable[..., Any]:
     """The options that go with a submission: explanations of queries, and the reason for a new version."""
     function = click.option("--reason", help="Why the file is sent again; needed from the second version on.")(function)
     words = "Explain a query, by its key or its rule. May be repeated."
     return click.option("--explain", "explanations", multiple=True, metavar="KEY=TEXT", help=words)(function)
+
+
+def corrected(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The option by which corrections are accepted."""
+    words = "Accept a correction by its key, or all certain ones of a rule. May be repeated."
+    return click.option("--accept-corrections", "corrections", multiple=True, metavar="RULE", help=words)(function)
+
+
+def corrections_plain(done: Corrected) -> dict[str, Any]:
+    """What was corrected and what is on offer, as plain JSON."""
+    return {"made": [one.to_dict() for one in done.made], "offered": [one.to_dict() for one in done.offered]}
+
+
+def corrections_text(done: Corrected) -> list[str]:
+    """What was corrected and what is on offer, for a terminal."""
+    lines = []
+    for title, found in (("Corrections accepted", done.made), ("Corrections on offer", done.offered)):
+        if found:
+            frame = pandas.DataFrame([one.to_dict() for one in found])[list(CORRECTION_COLUMNS)]
+            lines += ["", f"{title}: {len(found):,}", table(frame.rename(columns=CORRECTION_COLUMNS))]
+    if done.offered:
+        sure = list(dict.fromkeys(one.rule for one in done.offered if one.certain)) or [done.offered[0].key]
+        lines += ["Accept them with: " + " ".join(f"--accept-corrections {rule}" for rule in sure), ""]
+    return lines
 
 
 def explanations_of(pairs: tuple[str, ...]) -> dict[str, str]:

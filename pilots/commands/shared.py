@@ -128,6 +128,21 @@ def content_of(path: Path) -> bytes:
         return handle.read(Limits().file_bytes + 1)
 
 
+def new_file(path: Path, content: bytes) -> None:
+    """Write a file that is not there yet: one that somebody has filled in is never written over.
+
+    Raises:
+        UserError: it is there, or cannot be written.
+    """
+    try:
+        with path.open("xb") as handle:
+            handle.write(content)
+    except FileExistsError:
+        raise UserError(f"{path} is there already and was left as it is. Give another name, or move it away.") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror}. Give another place.") from error
+
+
 def region_code(text: str) -> str:
     """The code of a region given by code or by name, however it is spelt.
 

@@ -10,27 +10,11 @@ import pandas
 from data_contracts.guide import Guide
 from pilots import templates as tasks
 from pilots.collections import REGISTER
-from pilots.commands.shared import Session, region_code, task_command
+from pilots.commands.shared import Session, new_file, region_code, task_command
 from pilots.commands.text import table, wrapped
-from pilots.errors import UserError
 
 GUIDE_COLUMNS = {"column": "Column", "description": "What to enter", "unit": "Unit", "required": "Required", "allowed": "Allowed"}
 RULE_COLUMNS = {"rule": "Check", "consequence": "If not so", "message": "What is said"}
-
-
-def new_file(path: Path, content: bytes) -> None:
-    """Write a file that is not there yet: one that somebody has filled in is never written over.
-
-    Raises:
-        UserError: it is there, or cannot be written.
-    """
-    try:
-        with path.open("xb") as handle:
-            handle.write(content)
-    except FileExistsError:
-        raise UserError(f"{path} is there already and was left as it is. Give another name, or move it away.") from None
-    except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror}. Give another place.") from error
 
 
 def guide_text(words: Guide) -> str:
