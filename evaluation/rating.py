@@ -265,7 +265,7 @@ def facts_of(document: Mapping[str, Any], planned: bool | None = None, by_lot: b
     Args:
         document: plain JSON of one question: headline, design, results, verdict, bounds, few_clusters, power, warnings …; parts
             that older runs lack are not known.
-        planned: whether the plan was registered before the run; None where that is not known.
+        planned: whether the plan was registered before its result could be seen; None where that is not known.
         by_lot: whether chance decided who has the reform, or when.
     """
     headline = document.get("headline") or {}

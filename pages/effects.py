@@ -57,10 +57,11 @@ def choose(found: list[Any]) -> tuple[Any, dict[str, Any]]:
     return words[st.selectbox(f"Run ({len(several)} of them, newest first)", list(words), key="run")]
 
 
-def headline(question: dict[str, Any]) -> None:
-    """The verdict, the number, the locks, three sentences, the known truth, and what warns."""
+def headline(question: dict[str, Any], document: dict[str, Any]) -> None:
+    """The verdict, the number, the locks, whether it was planned, three sentences, the known truth, and what warns."""
     frame.verdict(question["outcome_label"], question["verdict"]["words"], views.headline_words(question))
     locks(question)
+    said(*views.standing_words(document))
     st.markdown("\n\n".join(question["reading"]))
     truth = views.truth_words(question)
     if truth:
@@ -290,7 +291,7 @@ def main() -> None:
         return
     run, question = choose(found)
     stale(run.document["run_id"])
-    headline(question)
+    headline(question, run.document)
     evidence(question, run.document)
     provenance(run, question)
 

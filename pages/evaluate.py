@@ -8,10 +8,19 @@ from pages import _frame as frame
 from pilots import plans, releases, runs, staleness, views
 from pilots.plans import Plan
 from pilots.releases import Release
+from pilots.standing import standing_now
 from pilots.tables import moment, short
 
 RELEASES = {"name": "Release", "made_at": "Made", "returns": "Returns", "series": "Published series", "digest": "Digest"}
-RUNS = {"outcome": "Outcome", "verdict": "Verdict", "plan": "Plan", "made": "Made", "run": "Run", "stale": "Stale"}
+RUNS = {
+    "outcome": "Outcome",
+    "verdict": "Verdict",
+    "standing": "Planned",
+    "plan": "Plan",
+    "made": "Made",
+    "run": "Run",
+    "stale": "Stale",
+}
 
 
 def release_section() -> Release | None:
@@ -68,7 +77,8 @@ def plan_section() -> Plan:
     with st.expander("The plan as it is written"):
         st.code(chosen.text, language=None, wrap_lines=True)
     if chosen.digest in digests:
-        st.caption("This plan is registered: what it asks was written down beforehand, and stays.")
+        stands = standing_now(frame.store(), frame.acting(), chosen)
+        st.write(f"{stands.words} What it asks was written down, and stays.")
     elif frame.may("register_plan") and st.button("Register this plan"):
         plans.register_plan(frame.store(), frame.acting(), chosen)
         st.rerun()

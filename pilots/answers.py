@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -21,6 +21,7 @@ from pilots.fanout import Workers, fan_out
 from pilots.panels import Question, question
 from pilots.plans import Plan
 from pilots.releases import Release
+from pilots.standing import Standing, standing
 from pilots.storage import Store, pieces
 from pilots.storage.base import canonical_json, now, stored_json
 from pilots.versions import code_version, library_versions
@@ -40,7 +41,7 @@ class Piece:
         about: the outcome.
         asked: its panel.
         truth: the known true effects on it, on synthetic data only.
-        registered: whether the plan was registered before the run.
+        standing: whether it was planned.
         placebos: panel of the outcomes that the reform cannot move, where the plan names some.
         beside: digests of what is not in the digest of `asked`.
     """
@@ -49,7 +50,7 @@ class Piece:
     about: Outcome
     asked: Question
     truth: pd.DataFrame | None
-    registered: bool
+    standing: Standing
     placebos: Panel | None
     beside: tuple[str, ...]
 
@@ -57,7 +58,15 @@ class Piece:
     def key(self) -> str:
         """SHA-256 of all that the answer depends on: data, plan, code and the libraries that it calls."""
         asked, versions = self.asked, [code_version(), library_versions()]
-        data = [asked.digest, asked.gaps, asked.stopped, asked.notices, self.registered, self.beside]
+        data = [
+            asked.digest,
+            asked.gaps,
+            asked.stopped,
+            asked.late,
+            asked.notices,
+            self.standing.planned(self.about.id),
+            self.beside,
+        ]
         return hashlib.sha256(canonical_json([self.plan.digest, self.about.id, data, versions]).encode()).hexdigest()
 
 
@@ -69,12 +78,14 @@ class Answers:
         plan: the plan.
         questions: the evidence on each of its outcomes, in the plan's order.
         together: on all of them as a family; None for a plan with one outcome.
+        standing: whether it was planned.
         keys: under which the pieces are kept, to be let go of with the run.
     """
 
     plan: Plan
     questions: list[Document]
     together: Document | None
+    standing: Standing
     keys: tuple[str, ...]
 
     @property
@@ -94,7 +105,9 @@ class Refusal:
 def answer(piece: Piece, tell: Tell) -> Document | str:
     """The evidence on one outcome, or why there is none."""
     try:
-        return evidence(piece.plan, piece.about, piece.asked, piece.truth, piece.registered, piece.placebos, tell)
+        return evidence(
+            piece.plan, piece.about, piece.asked, piece.truth, piece.standing.planned(piece.about.id), piece.placebos, tell
+        )
     except PanelError as error:
         return f"{piece.about.label}: {error}"
 
@@ -103,7 +116,8 @@ def answers(
     store: Store,
     actor: Actor,
     release: Release,
-    plans: Sequence[tuple[Plan, bool]],
+    plans: Sequence[Plan],
+    at: datetime,
     workers: Workers,
     tell: Tell,
     reuse: bool = True,
@@ -114,12 +128,13 @@ def answers(
         store: read, and written to here only: by the process that called, piece by piece.
         actor: who asks, for the audit log; the task has checked that they may.
         release: which data.
-        plans: each with whether it was registered before.
+        plans: what is asked.
+        at: the moment of the run; plans sealed later do not count.
         workers: who does the work. The numbers are the same whoever does it.
         tell: told the share done and what is being done.
         reuse: whether finished pieces are kept, and those of an interrupted call taken up.
     """
-    waiting, refused = _prepared(store, release, plans, lambda share, words: tell(PREPARED * share, words))
+    waiting, refused = _prepared(store, release, plans, at, lambda share, words: tell(PREPARED * share, words))
     yield from refused
     every = [piece for mine in waiting for piece in mine]
     found = _kept(store, [piece.key for piece in every]) if reuse else {}
@@ -143,25 +158,26 @@ def answers(
 
 
 def _prepared(
-    store: Store, release: Release, plans: Sequence[tuple[Plan, bool]], tell: Tell
+    store: Store, release: Release, plans: Sequence[Plan], at: datetime, tell: Tell
 ) -> tuple[list[list[Piece]], list[Refusal]]:
     """The pieces of each plan, and the plans for which the release has no figures."""
     spells, truths = releases.register_spells(store, release), true_effects(store)
     made: list[list[Piece]] = []
     refused = []
-    for number, (plan, registered) in enumerate(plans):
+    for number, plan in enumerate(plans):
         tell(number / len(plans), f"{plan.title}: reading the release")
         try:
-            made.append(list(_pieces(store, release, plan, spells, truths, registered)))
+            made.append(list(_pieces(store, release, plan, spells, truths, at)))
         except UserError as error:
             refused.append(Refusal(plan, str(error)))
     return made, refused
 
 
 def _pieces(
-    store: Store, release: Release, plan: Plan, spells: pd.DataFrame, truths: pd.DataFrame | None, registered: bool
+    store: Store, release: Release, plan: Plan, spells: pd.DataFrame, truths: pd.DataFrame | None, at: datetime
 ) -> Iterator[Piece]:
     beyond = {name: _asked(store, release, plan, outcome(name), spells) for name in plan.placebo_outcomes}
+    stands = standing(store, plan, at, spells)
     placebos = joined({name: one.panel for name, one in beyond.items()}) if beyond else None
     for name in plan.outcomes:
         about, truth = outcome(name), None
@@ -169,7 +185,7 @@ def _pieces(
             truth = truths[(truths["reform"] == plan.reform) & (truths["outcome"] == name)]
         asked = _asked(store, release, plan, about, spells)
         beside = (*(one.digest for one in beyond.values()), "" if truth is None else _digest_of(truth))
-        yield Piece(plan, about, asked, truth, registered, placebos, beside)
+        yield Piece(plan, about, asked, truth, stands, placebos, beside)
 
 
 def _asked(store: Store, release: Release, plan: Plan, about: Outcome, spells: pd.DataFrame) -> Question:
@@ -195,7 +211,13 @@ def _finished(waiting: list[list[Piece]], found: Mapping[str, Document | str]) -
             continue
         choice = next(one for one in plan.estimators if one.name == plan.headline.estimator)
         together = family(plan, {piece.about.id: panel_for(piece.asked, choice) for piece in mine})
-        yield Answers(plan, [one for one in documents if isinstance(one, dict)], together, tuple(piece.key for piece in mine))
+        yield Answers(
+            plan,
+            [one for one in documents if isinstance(one, dict)],
+            together,
+            mine[0].standing,
+            tuple(piece.key for piece in mine),
+        )
 
 
 def _kept(store: Store, keys: Iterable[str]) -> dict[str, Document | str]:

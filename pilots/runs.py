@@ -137,13 +137,13 @@ def evaluate_plans(
     order = {plan.digest: number for number, plan in enumerate(plans)}
     made = _there(store, chosen, order) if only_new else {}
     moment = now()
-    asked = [(plan, _registered(store, plan, moment) is not None) for plan in plans if plan.digest not in made]
+    asked = [plan for plan in plans if plan.digest not in made]
     refused = []
-    for one in answers(store, actor, chosen, asked, workers or workers_set(), progress or _silent):
+    for one in answers(store, actor, chosen, asked, moment, workers or workers_set(), progress or _silent):
         if isinstance(one, Refusal):
             refused.append(one)
         else:
-            made[one.plan.digest] = _stored_as_run(store, actor, chosen, one)
+            made[one.plan.digest] = _stored_as_run(store, actor, chosen, one, moment)
     return Evaluated(tuple(made[digest] for digest in order if digest in made), tuple(refused))
 
 
@@ -162,14 +162,7 @@ def _there(store: Store, release: Release, digests: Collection[str]) -> dict[str
     return found
 
 
-def _registered(store: Store, plan: Plan, moment: datetime) -> datetime | None:
-    """When a plan was registered, if that was before a moment."""
-    with store.read() as connection:
-        row = evaluations.plan_with_digest(connection, plan.digest)
-    return row["registered_at"] if row is not None and row["registered_at"] <= moment else None
-
-
-def _stored_as_run(store: Store, actor: Actor, release: Release, found: Answers) -> Run:
+def _stored_as_run(store: Store, actor: Actor, release: Release, found: Answers, asked_at: datetime) -> Run:
     """Make the document of a finished plan and keep it, in one transaction with letting go of its pieces."""
     moment, plan = now(), found.plan
     facts = {
@@ -181,7 +174,6 @@ def _stored_as_run(store: Store, actor: Actor, release: Release, found: Answers)
         "results_digest": found.digest,
     }
     run_id = "RUN-" + hashlib.sha256(canonical_json([facts, moment.isoformat()]).encode()).hexdigest()[:10]
-    registered = _registered(store, plan, moment)
     document = {
         "run_id": run_id,
         "made_at": _moment(moment),
@@ -190,7 +182,9 @@ def _stored_as_run(store: Store, actor: Actor, release: Release, found: Answers)
         "question": plan.question,
         "reform": plan.reform,
         "reform_label": reform(plan.reform).label,
-        "registered_at": None if registered is None else _moment(registered),
+        "asked_at": asked_at.isoformat(),
+        "registered_at": found.standing.sealed_at if found.standing.seal == plan.digest else None,
+        "standing": found.standing.to_dict(),
         "synthetic": is_demonstration(store),
         **facts,
         "data_digests": {one["outcome"]: one["data_digest"] for one in found.questions},
@@ -267,8 +261,8 @@ def rerun(store: Store, actor: Actor, run_id: str, progress: Progress | None = N
     release = releases.release(store, actor, row["release_id"])
     releases.verify(store, release)
     causes = _causes(old, plan, release)
-    registered = _registered(store, plan, row["made_at"]) is not None
-    (again,) = answers(store, actor, release, [(plan, registered)], workers_set(), progress or _silent, reuse=False)
+    asked_at = datetime.fromisoformat(old["asked_at"]) if "asked_at" in old else row["made_at"]
+    (again,) = answers(store, actor, release, [plan], asked_at, workers_set(), progress or _silent, reuse=False)
     if isinstance(again, Refusal):
         raise UserError(again.reason)
     same = again.digest == old["results_digest"]

@@ -34,8 +34,9 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Evaluation": {
         "release": ("evaluations", "Freeze the data of today as a release."),
         "releases": ("evaluations", "List the releases."),
-        "plans": ("evaluations", "List the plans: registered, and shipped."),
-        "plan-register": ("evaluations", "Register a plan before looking at results."),
+        "plans": ("plans", "List the plans: registered, and shipped."),
+        "plan": ("plans", "Seal a plan before looking at results, or show its seal."),
+        "plan-register": ("plans", "The same as plan seal, for a file."),
         "evaluate": ("evaluations", "Estimate what plans ask, on a release."),
         "runs": ("evaluations", "List the runs."),
         "show": ("evaluations", "Show a run's results."),

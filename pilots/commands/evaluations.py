@@ -1,27 +1,26 @@
-"""Commands for releases, plans and runs."""
+"""Commands for releases and runs."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 import pandas
+import yaml
 
 from pilots import plans as planning
 from pilots import releases as freezing
 from pilots import runs as running
 from pilots import staleness, views
 from pilots.commands import USER_FAULT
-from pilots.commands.shared import Session, file_argument, task_command
+from pilots.commands.plans import newest_registered, plan_named
+from pilots.commands.shared import Session, task_command
 from pilots.commands.text import table, wrapped
 from pilots.errors import UserError
-from pilots.plans import Plan, PlanError
 from pilots.releases import Release
 from pilots.tables import heading, moment, short
 
 RELEASE_COLUMNS = ["id", "name", "made_at", "made_by", "returns", "series", "digest"]
-PLAN_COLUMNS = ["plan", "version", "title", "reform", "outcomes", "window", "digest", "registered"]
 
 
 @task_command("release")
@@ -42,41 +41,24 @@ def releases(session: Session) -> None:
     session.tell(found, table(listed.rename(columns=heading)) if found else "There is no release yet. Make one: pilots release")
 
 
-@task_command("plans")
-def plans(session: Session) -> None:
-    """List the plans: those registered in the store, and those that ship."""
-    registered = planning.plans(session.store, session.actor)
-    known = {plan.digest for plan in registered}
-    shipped = [plan for plan in planning.shipped_plans() if plan.digest not in known]
-    found = [plan_facts(plan, True) for plan in registered] + [plan_facts(plan, False) for plan in shipped]
-    listed = pandas.DataFrame(found, columns=PLAN_COLUMNS).drop(columns="digest")
-    listed["outcomes"] = listed["outcomes"].map(", ".join)
-    listed["window"] = listed["window"].map(" to ".join)
-    listed["registered"] = listed["registered"].map({True: "registered", False: "ships"})
-    session.tell(found, table(listed.rename(columns=heading)))
-
-
-@task_command("plan-register")
-@file_argument
-def plan_register(session: Session, file: Path) -> None:
-    """Register the plan in FILE (YAML), before anybody looks at results. A registered version is never changed."""
-    plan = planning.register_plan(session.store, session.actor, plan_from(file))
-    session.tell(plan_facts(plan, True), f"Registered: {plan.plan}, version {plan.version}\nDigest: {plan.digest}")
-
-
 @task_command("evaluate")
 @click.argument("plans", nargs=-1, metavar="PLAN...")
 @click.option("--all", "every", is_flag=True, help="Every registered plan that has no run on the release by this code.")
 @click.option("--release", "release_name", metavar="NAME", help="Release to estimate on, by name or reference; else the newest.")
-def evaluate(session: Session, plans: tuple[str, ...], every: bool, release_name: str | None) -> None:
+@click.option("--change", "changes", multiple=True, metavar="KEY=VALUE", help="Another value in the plan: an exploratory run.")
+def evaluate(session: Session, plans: tuple[str, ...], every: bool, release_name: str | None, changes: tuple[str, ...]) -> None:
     """Estimate what each PLAN asks: the path of a YAML file, or the name of a plan that is registered or ships.
 
     Where there is no release yet, one is made first. Outcomes are worked on side by side, by as many processes as PILOTS_WORKERS
     says. It can be stopped at any moment: the same command goes on from there.
+
+    With --change the run is exploratory and lists where it departs from the plan, for example --change level=0.9 or
+    --change comparison.authorities=same_regions. Values are YAML.
     """
     if bool(plans) == every:
         raise click.UsageError("Name plans, or ask for all registered ones with --all.")
     chosen = newest_registered(session) if every else [plan_named(session, name) for name in plans]
+    chosen = [planning.changed(plan, _changes(changes)) for plan in chosen] if changes else chosen
     frozen = release_for(session, release_name)
     try:
         with session.progress("Estimating") as tell:
@@ -128,40 +110,18 @@ def rerun(session: Session, run_id: str) -> None:
         raise click.exceptions.Exit(USER_FAULT)
 
 
-def plan_from(path: Path) -> Plan:
-    """The plan in a file.
-
-    Raises:
-        PlanError: it is no text, or no plan.
-    """
-    try:
-        return planning.load_plan(path.read_text(encoding="utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise PlanError(f"{path.name} is no text in UTF-8. Give a plan written in YAML.") from error
-
-
-def plan_named(session: Session, name: str) -> Plan:
-    """The plan at a path, or else the newest registered one of that name, or else the shipped one.
-
-    Raises:
-        PlanError: there is none.
-    """
-    if Path(name).is_file():
-        return plan_from(Path(name))
-    registered = [plan for plan in planning.plans(session.store, session.actor) if plan.plan == name]
-    return registered[-1] if registered else planning.named_plan(name)
-
-
-def newest_registered(session: Session) -> list[Plan]:
-    """The newest version of every registered plan.
-
-    Raises:
-        PlanError: none is registered.
-    """
-    newest = {plan.plan: plan for plan in planning.plans(session.store, session.actor)}
-    if not newest:
-        raise PlanError("No plan is registered in this store. Register one (pilots plan-register FILE), or name a plan.")
-    return list(newest.values())
+def _changes(pairs: tuple[str, ...]) -> dict[str, Any]:
+    """Keys and YAML values of `--change KEY=VALUE`."""
+    made = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not key.strip() or not equals:
+            raise click.UsageError(f"--change takes KEY=VALUE, for example level=0.9, not “{pair}”.")
+        try:
+            made[key.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise click.UsageError(f"--change {key.strip()}: “{value}” is not YAML that can be read.") from error
+    return made
 
 
 def release_for(session: Session, name: str | None) -> Release:
@@ -173,22 +133,6 @@ def release_for(session: Session, name: str | None) -> Release:
     return made
 
 
-def plan_facts(plan: Plan, registered: bool) -> dict[str, Any]:
-    """A plan as plain JSON."""
-    return {
-        "plan": plan.plan,
-        "version": plan.version,
-        "title": plan.title,
-        "question": plan.question,
-        "reform": plan.reform,
-        "outcomes": list(plan.outcomes),
-        "window": [plan.first, plan.last],
-        "digest": plan.digest,
-        "registered": registered,
-        "text": plan.text,
-    }
-
-
 def release_text(made: Release) -> str:
     """A release for a terminal."""
     plain = made.to_dict()
@@ -198,7 +142,7 @@ def release_text(made: Release) -> str:
 
 def run_text(document: dict[str, Any]) -> str:
     """A run for a terminal: each outcome's verdict, reading and tables, then where it comes from."""
-    parts = [document["title"], document["reform_label"]]
+    parts = [document["title"], document["reform_label"], *map(wrapped, views.standing_words(document))]
     if document["synthetic"]:
         parts.append("Synthetic data: names and codes are real, numbers are not.")
     for question in document["questions"]:

@@ -66,6 +66,8 @@ def build_demonstration(store: Store, actor: Actor, seed: int = DEFAULT_SEED, pr
     tell(0.01, "Registering who started which reform when")
     register.register_reforms(store, actor, REGISTER_FILE, made.register)
     evaluator = next(one for one in people if one.role == EVALUATOR)
+    for plan in demonstration_plans():  # before a figure is there that could be looked at
+        register_plan(store, evaluator, plan)
     staff = {(one.role, one.regions[0]): one for one in people if one.regions}
     _send_returns(
         store, actor, made, staff, evaluator, lambda part, words: tell(_between(_RETURNS_FROM, _RETURNS_TO, part), words)
@@ -165,7 +167,6 @@ def _run_plans(store: Store, evaluator: Actor, release: Release, tell: Progress)
     for number, plan in enumerate(plans):
         if plan.digest in done:
             continue
-        register_plan(store, evaluator, plan)
         runs.evaluate(store, evaluator, plan, release, _part(tell, number, len(plans), plan.title))
 
 

@@ -43,7 +43,7 @@ def evidence(
     about: Outcome,
     asked: Question,
     truth: pd.DataFrame | None = None,
-    registered: bool | None = None,
+    planned: bool | None = None,
     placebos: Panel | None = None,
     tell: Callable[[float, str], None] | None = None,
 ) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def evidence(
         asked: its panel and what is known of it.
         truth: authority, period, effect: the known true effects, on synthetic data only.
         placebos: panel of the outcomes that the reform cannot move, where the plan names some.
-        registered: whether the plan was registered before the run; None where that is not known.
+        planned: whether the plan was sealed before its result could be seen; None where that is not known.
         tell: told the share done and what is being done.
 
     Returns:
@@ -111,7 +111,7 @@ def evidence(
     document["specifications"] = belief.specifications_document(steps)
     document["verdict"] = _verdict(plan, about, document)
     document["warnings"] = warnings_of(plan, about, asked, overall)
-    document["rating"] = rate(facts_of(document, registered)).to_dict()
+    document["rating"] = rate(facts_of(document, planned)).to_dict()
     document["reading"] = list(reading(document))
     say(1.0, about.label)
     return document

@@ -1,7 +1,7 @@
 """Plans: which question is asked of which data in which way, written down before looking. A plan is one YAML document."""
 
-from pilots.plans.model import Comparison, EstimatorChoice, Headline, Plan, PlanError, load_plan
-from pilots.plans.tasks import named_plan, plans, register_plan, shipped_plans
+from pilots.plans.model import Comparison, EstimatorChoice, Headline, Plan, PlanError, changed, load_plan
+from pilots.plans.tasks import named_plan, plans, register_plan, seals, shipped_plans
 
 __all__ = [
     "Comparison",
@@ -9,9 +9,11 @@ __all__ = [
     "Headline",
     "Plan",
     "PlanError",
+    "changed",
     "load_plan",
     "named_plan",
     "plans",
     "register_plan",
+    "seals",
     "shipped_plans",
 ]

@@ -184,6 +184,24 @@ def load_plan(text: str) -> Plan:
         raise PlanError(f"The plan “{document['plan']}” cannot be used: {error}") from error
 
 
+def changed(plan: Plan, changes: Mapping[str, Any]) -> Plan:
+    """A plan with other values under some keys; a point leads to a key within a key (`comparison.authorities`).
+
+    Raises:
+        PlanError: a key leads nowhere, or the plan with the changes cannot be used.
+    """
+    document = yaml.safe_load(plan.text)
+    for key, value in changes.items():
+        *way, last = key.split(".")
+        place = document
+        for step in way:
+            place = place.setdefault(step, {}) if isinstance(place, dict) else None
+        if not isinstance(place, dict):
+            raise PlanError(f"There is no place “{key}” in the plan “{plan.plan}”: “{way[-1]}” holds no keys of its own.")
+        place[last] = value
+    return load_plan(yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
+
+
 def _check_keys(document: dict[str, Any]) -> None:
     for key, words in KEYS.items():
         if document.get(key) in (None, "", [], {}):

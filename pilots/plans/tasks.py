@@ -1,5 +1,6 @@
 """Plans that ship with the platform, and plans that were registered in a store. A registered version is never changed."""
 
+from datetime import datetime
 from importlib import resources
 
 from pilots.access import Actor, check_actor_can
@@ -39,8 +40,19 @@ def plans(store: Store, actor: Actor) -> list[Plan]:
     return [load_plan(row["text"]) for row in rows]
 
 
+def seals(store: Store, actor: Actor) -> dict[str, datetime]:
+    """When each registered plan was sealed, by its digest.
+
+    Raises:
+        NotAllowed: the actor may not read plans.
+    """
+    check_actor_can(actor, "read_plans")
+    with store.read() as connection:
+        return {row["digest"]: row["registered_at"] for row in evaluations.registered_plans(connection)}
+
+
 def register_plan(store: Store, actor: Actor, plan: Plan) -> Plan:
-    """Register a plan before looking at results; the same plan again does no harm.
+    """Seal a plan under its digest and the moment, before looking at results; the same plan again does no harm.
 
     Raises:
         NotAllowed: the actor may not.

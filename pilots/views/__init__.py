@@ -19,7 +19,7 @@ from pilots.views.belief import (
     refused,
     returns_table,
 )
-from pilots.views.common import absent, headline_words, run_rows, run_words, sentence, truth_words
+from pilots.views.common import absent, headline_words, run_rows, run_words, sentence, standing_short, standing_words, truth_words
 from pilots.views.parts import (
     family_table,
     guardrails_table,
@@ -82,6 +82,8 @@ __all__ = [
     "run_words",
     "sentence",
     "specification_picture",
+    "standing_short",
+    "standing_words",
     "tables",
     "truth_words",
     "weights_picture",

@@ -17,6 +17,12 @@ AGGREGATE_WORDS = {"event_time": "by time since the start", "region": "by region
 # One region alone is one cluster by region: its own interval has to come from its authorities.
 REGIONAL_CLUSTER = "authority"
 CLUSTER_WORDS = {"region": "region", "authority": "local authority", "partnership": "partnership"}
+STANDINGS = {
+    "planned": "planned",
+    "sealed_late": "planned late",
+    "departs": "exploratory, departs from its plan",
+    "exploratory": "exploratory",
+}
 FINE = 0.5  # standard errors below this are shown with two decimals
 
 
@@ -142,13 +148,36 @@ def run_words(document: Mapping[str, Any]) -> str:
     return f"{moment(document['made_at'])}: {plan['plan']} {plan['version']} on release {release} ({document['run_id']})"
 
 
+def standing_words(document: Mapping[str, Any]) -> list[str]:
+    """Whether a run was planned or is exploratory, then where it departs from its plan, one sentence each."""
+    found = document.get("standing")
+    if not found:  # a run from before plans were sealed
+        when = document.get("registered_at")
+        return [f"Planned: registered on {moment(when)}." if when else "Exploratory: no plan was registered before this run."]
+    return [found["words"], *(f"Departs from the plan in {one['words']}." for one in found["deviations"])]
+
+
+def standing_short(document: Mapping[str, Any]) -> str:
+    """A run's standing in a word or two, for lists."""
+    found = document.get("standing")
+    if not found:
+        return STANDINGS["planned" if document.get("registered_at") else "exploratory"]
+    return STANDINGS[found["kind"]]
+
+
 def run_rows(document: Mapping[str, Any], stale: Sequence[str] = ()) -> list[dict[str, str]]:
-    """One row an outcome of a run: run, made, plan, outcome, verdict, and whether it is stale (why, one sentence a return)."""
+    """One row an outcome of a run: run, made, plan, outcome, standing, verdict, and whether it is stale (why, one each)."""
     plan = document["plan"]
     about = {"run": document["run_id"], "made": moment(document["made_at"]), "plan": f"{plan['plan']} {plan['version']}"}
     state = f"yes ({len(stale)})" if stale else ""
     return [
-        {**about, "outcome": question["outcome_label"], "verdict": question["verdict"]["words"], "stale": state}
+        {
+            **about,
+            "outcome": question["outcome_label"],
+            "standing": standing_short(document),
+            "verdict": question["verdict"]["words"],
+            "stale": state,
+        }
         for question in document["questions"]
     ]
 

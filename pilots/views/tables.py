@@ -32,6 +32,7 @@ from pilots.views.common import (
     mark_of,
     probability,
     sentence,
+    standing_words,
 )
 from pilots.views.parts import guardrails_table, leads_picture, regional_picture, specification_picture
 from pilots.views.pictures import event_study_picture, leave_out_picture
@@ -154,6 +155,8 @@ def provenance_table(document: Mapping[str, Any], question: Question) -> pandas.
         ("Made", f"{moment(document['made_at'])} by {document['made_by']}"),
         ("Plan", f"{plan['plan']}, version {plan['version']}"),
         ("Plan registered", moment(registered) if registered else "not before this run"),
+        ("Planned or exploratory", standing_words(document)[0]),
+        *(("Departs from the plan", words) for words in standing_words(document)[1:]),
         ("Plan digest", document["plan_digest"]),
         ("Release", document["release"]["name"]),
         ("Release digest", document["release_digest"]),

@@ -24,6 +24,7 @@ from pilots.fanout import HERE, Workers, fan_out, workers_set
 from pilots.plans import Plan, load_plan, named_plan, register_plan
 from pilots.releases import Release
 from pilots.storage import Store
+from pilots.storage.base import now
 
 ROOT = Path(__file__).resolve().parents[2]
 TWO = ["timeliness_20_weeks", "timeliness_20_weeks_excluding_exceptions"]
@@ -151,7 +152,7 @@ def test_a_piece_belongs_to_its_data_plan_code_and_libraries(
 
 
 def key_of(store: Store, release: Release, plan: Plan) -> str:
-    ((piece, _),), _ = answering._prepared(store, release, [(plan, False)], lambda share, words: None)
+    ((piece, _),), _ = answering._prepared(store, release, [plan], now(), lambda share, words: None)
     return piece.key
 
 
