@@ -81,7 +81,8 @@ class Codes:
             return "values.code_case", {"suggestion": code.upper()}
         named = self.by_name.get(plain(code))
         if named:
-            return "values.name_for_code", {"suggestion": named["authority"], "name": named["name"]}
+            same = self.heirs(named["authority"]) if named.get("change") == "continues" else []
+            return "values.name_for_code", {"suggestion": same[0] if same else named["authority"], "name": named["name"]}
         if re.fullmatch(r"\d{3}", code, re.ASCII):
             old = self.by_old_code.get(code)
             return "values.old_code", {"suggestion": f"{old['authority']} ({old['name']})" if old else "the nine-character code"}

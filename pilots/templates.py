@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from data_contracts import Contract, ContractError, load_contract
 from data_contracts.guide import Guide, guide
 from data_contracts.templates import Filling, key_rows, template_csv, template_workbook
+from data_contracts.versions import changes_since
 from pilots.access import Actor, check_actor_can
 from pilots.catalogue import reforms
 from pilots.collections import REGISTER
@@ -116,3 +117,12 @@ def example(collection: str) -> str:
         UserError: there is no such collection.
     """
     return contract_of(collection).example_csv()
+
+
+def changes(collection: str) -> list[str]:
+    """What changed in the contract of a collection since the version before, a sentence each; empty where it is the first.
+
+    Raises:
+        UserError: there is no such collection.
+    """
+    return [change.sentence for change in changes_since(contract_of(collection))]

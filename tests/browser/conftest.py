@@ -110,6 +110,7 @@ class Looker:
         self.page.wait_for_selector(SETTLED)
         self.page.wait_for_selector('[data-testid="stSkeleton"]', state="detached")
         self.page.wait_for_timeout(150)
+        assert self.page.get_by_test_id("stException").count() == 0, "the screen shows a fault of ours"
 
     def open(self, address: str) -> None:
         self.page.goto(address)

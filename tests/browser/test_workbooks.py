@@ -64,6 +64,7 @@ def downloaded(looker: Any, button: str) -> bytes:
     return Path(waited.value.path()).read_bytes()
 
 
+@pytest.mark.slow
 def test_a_faulty_workbook_of_each_return_comes_back_with_its_marks(own: str, serve: Callable[..., str], looker: Any) -> None:
     looker.open(serve(own))
     looker.sign_in("Administrator")
@@ -104,6 +105,8 @@ def test_corrections_are_accepted_and_the_return_is_set_beside_the_last(own: str
     looker.sign_in("Lead of North East")
     looker.go("Contracts and templates")
     looker.choose("Return", "Education, health and care plan process")
+    for words in ("What changed since the last version", "What is checked across columns and rows", "All returns"):
+        assert words in looker.text(), words
     looker.look("30-contracts")
     looker.go("Send a return")
     looker.choose("Collection", "Education, health and care plan process")
@@ -120,11 +123,14 @@ def test_corrections_are_accepted_and_the_return_is_set_beside_the_last(own: str
     looker.page.get_by_text("Accept all 2: codes of local authorities in place of names").click()
     looker.page.get_by_text("Accept C4: “2l2” becomes “212”").click()
     looker.press("Accept the ticked corrections and check again")
+    looker.page.get_by_text("Corrections you accepted (3)").wait_for()
+    looker.settled()
     assert "Corrections you accepted (3)" in looker.text() and "No errors" in looker.text()
     for words in ("Who has given what", "The figures that evaluators will see", "Beside the last period", "-22", "238"):
         assert words in looker.text(), words
     looker.look("32-corrected")
     looker.press("Submit this return")
+    looker.page.get_by_text("Return received").wait_for()
     assert "Return received" in looker.text() and "3 corrections accepted" in looker.text()
     store = Store.open(own)
     (receipt, _) = returns.submissions(store, LOCAL_ADMINISTRATOR)

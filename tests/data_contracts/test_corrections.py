@@ -73,6 +73,13 @@ def test_what_is_not_sure_is_never_offered(contexts: dict[str, Context], tables:
     assert offers(tables, contexts[EHCP], **{column: text}) == []
 
 
+def test_what_a_finding_advises_is_what_its_correction_does(contexts: dict[str, Context], tables: ModuleType) -> None:
+    table = tables.example(EHCP)
+    table[3][0] = "Durham"  # the name of an ended code of the same area
+    done = check_corrected(load_contract(EHCP), "a.csv", tables.as_csv(table), contexts[EHCP], code_of_name=code_for_name)
+    assert [one.after for one in done.offered] == ["E06000047"] and done.report.errors[0].fix == "Enter E06000047."
+
+
 @pytest.mark.parametrize(
     ("text", "after", "certain"),
     [
