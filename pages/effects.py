@@ -104,7 +104,8 @@ def happened(question: dict[str, Any], run_id: str) -> None:
     """What happened, and when."""
     st.header("What happened, and when")
     shown(question, run_id, "event-study", views.absent(question, "event_time"))
-    said(views.reading_of(question, "look"), views.reading_of(question, "looks"), views.reading_of(question, "cost"))
+    said(views.reading_of(question, "look"), views.reading_of(question, "looks"))
+    tabled("What it cost", views.cost_table(question), views.reading_of(question, "cost") or views.refused(question, "cost"))
 
 
 def where(question: dict[str, Any], run_id: str) -> None:

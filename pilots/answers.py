@@ -10,10 +10,11 @@ from typing import Any
 
 import pandas as pd
 
-from evaluation import Panel, PanelError
+from evaluation import NotEstimable, Panel, PanelError
 from pilots import releases
 from pilots.access import Actor
 from pilots.catalogue import Outcome, outcome
+from pilots.costs import Spent, spent
 from pilots.demonstration.known import true_effects
 from pilots.errors import UserError
 from pilots.evidence import evidence, family, joined, panel_for
@@ -43,6 +44,7 @@ class Piece:
         truth: the known true effects on it, on synthetic data only.
         standing: whether it was planned.
         placebos: panel of the outcomes that the reform cannot move, where the plan names some.
+        spent: what the reform cost, or why that is not known.
         beside: digests of what is not in the digest of `asked`.
     """
 
@@ -52,6 +54,7 @@ class Piece:
     truth: pd.DataFrame | None
     standing: Standing
     placebos: Panel | None
+    spent: Spent | NotEstimable
     beside: tuple[str, ...]
 
     @cached_property
@@ -65,6 +68,7 @@ class Piece:
             asked.late,
             asked.notices,
             self.standing.planned(self.about.id),
+            repr(self.spent),
             self.beside,
         ]
         return hashlib.sha256(canonical_json([self.plan.digest, self.about.id, data, versions]).encode()).hexdigest()
@@ -106,7 +110,14 @@ def answer(piece: Piece, tell: Tell) -> Document | str:
     """The evidence on one outcome, or why there is none."""
     try:
         return evidence(
-            piece.plan, piece.about, piece.asked, piece.truth, piece.standing.planned(piece.about.id), piece.placebos, tell
+            piece.plan,
+            piece.about,
+            piece.asked,
+            piece.truth,
+            piece.standing.planned(piece.about.id),
+            piece.placebos,
+            piece.spent,
+            tell,
         )
     except PanelError as error:
         return f"{piece.about.label}: {error}"
@@ -184,8 +195,9 @@ def _pieces(
         if truths is not None:
             truth = truths[(truths["reform"] == plan.reform) & (truths["outcome"] == name)]
         asked = _asked(store, release, plan, about, spells)
+        cost = spent(store, release, plan, asked, about.frequency)
         beside = (*(one.digest for one in beyond.values()), "" if truth is None else _digest_of(truth))
-        yield Piece(plan, about, asked, truth, stands, placebos, beside)
+        yield Piece(plan, about, asked, truth, stands, placebos, cost, beside)
 
 
 def _asked(store: Store, release: Release, plan: Plan, about: Outcome, spells: pd.DataFrame) -> Question:

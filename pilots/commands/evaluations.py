@@ -159,6 +159,7 @@ def question_text(question: dict[str, Any]) -> list[str]:
         views.headline_words(question),
         " ".join(question["reading"]),
         views.truth_words(question),
+        views.reading_of(question, "cost") or views.refused(question, "cost"),
     ]
     said += [f"Warning: {warning['text']}" for warning in question["warnings"]]
     lines = [label, "=" * len(label), *(wrapped(text) for text in said if text)]

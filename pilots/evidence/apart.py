@@ -1,5 +1,6 @@
 """What is told apart: regions, leads and partners, harm, looks; each from results made elsewhere, as plain JSON."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from evaluation.families import (
     Effect,
     RandomEffects,
     RegionalEffects,
+    cost_ratio,
     difference,
     guardrail,
     regional_effects_of,
@@ -16,6 +18,7 @@ from evaluation.families import (
 )
 from evaluation.few_clusters import FewClusters, few_clusters
 from pilots.catalogue import Outcome
+from pilots.costs import Spent
 from pilots.panels import PARTNERSHIP
 from pilots.places import partnerships, region_names
 from pilots.plans import EstimatorChoice, Plan
@@ -168,3 +171,38 @@ def look(plan: Plan, about: Outcome, few: FewClusters | NotEstimable, again: Any
         alpha=1 - plan.level,
     )
     return told.to_dict()
+
+
+def cost(plan: Plan, about: Outcome, document: Mapping[str, Any], spent: Spent | NotEstimable | None) -> dict[str, Any] | None:
+    """What one unit of improvement cost, with Fieller's interval; None where nobody asked what the reform cost.
+
+    Args:
+        plan: whose level counts.
+        about: the outcome.
+        document: with the headline: estimate, std_error and df by its clustering.
+        spent: pounds for each authority and period with the reform.
+    """
+    if spent is None:
+        return None
+    if isinstance(spent, NotEstimable):
+        return {"not_estimable": spent.to_dict()}
+    headline, period = document["headline"], document["period_word"]
+    base = {"spent": spent.cost, "spent_error": spent.std_error, "source": spent.words}
+    if headline.get("std_error") is None:
+        refusal = NotEstimable("the effect has no standard error, so no cost can be set against it", "Name another headline.")
+        return {**base, "not_estimable": refusal.to_dict()}
+    found = cost_ratio(
+        headline["estimate"],
+        headline["std_error"],
+        spent.cost,
+        spent.std_error,
+        df=headline.get("df") or np.inf,
+        direction=about.direction,
+        level=plan.level,
+        unit=about.effect_unit,
+        cost_unit=f"pounds an authority and {period}",
+    )
+    if isinstance(found, NotEstimable):
+        return {**base, "not_estimable": found.to_dict()}
+    said = f"The reform cost {spent.cost:,.0f} pounds an authority and {period}, {spent.words}."
+    return {**base, **found.to_dict(), "reading": f"{said} {found.reading}", "not_estimable": None}

@@ -25,6 +25,7 @@ from evaluation.rating import facts_of, rate
 from evaluation.reading import reading
 from evaluation.verdict import not_estimable_verdict, verdict
 from pilots.catalogue import Outcome
+from pilots.costs import Spent
 from pilots.evidence import apart, belief
 from pilots.evidence.cautions import warnings_of
 from pilots.evidence.names import named
@@ -45,6 +46,7 @@ def evidence(
     truth: pd.DataFrame | None = None,
     planned: bool | None = None,
     placebos: Panel | None = None,
+    spent: Spent | NotEstimable | None = None,
     tell: Callable[[float, str], None] | None = None,
 ) -> dict[str, Any]:
     """The evidence on one outcome of a plan.
@@ -55,6 +57,7 @@ def evidence(
         asked: its panel and what is known of it.
         truth: authority, period, effect: the known true effects, on synthetic data only.
         placebos: panel of the outcomes that the reform cannot move, where the plan names some.
+        spent: what the reform cost for each authority and period, or why that is not known.
         planned: whether the plan was sealed before its result could be seen; None where that is not known.
         tell: told the share done and what is being done.
 
@@ -109,6 +112,7 @@ def evidence(
     first = [belief.pretrend_check(pretrend), belief.missed(event, plan, errors, plan.smallest(about.id))]
     document["checks"] = [named(one, about) for one in (*first, belief.bounds_check(limits), *steps)]
     document["specifications"] = belief.specifications_document(steps)
+    document["cost"] = apart.cost(plan, about, document, spent)
     document["verdict"] = _verdict(plan, about, document)
     document["warnings"] = warnings_of(plan, about, asked, overall)
     document["rating"] = rate(facts_of(document, planned)).to_dict()

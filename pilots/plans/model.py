@@ -20,6 +20,7 @@ COMPARISONS = ("all_others", "same_regions", "programme_only")
 WEIGHTS = ("none", "denominator")
 INTENSITIES = ("on_off", "register")
 CLUSTERS = ("partnership", "region", "authority")
+COST_COLLECTIONS = ("programme_costs",)
 KEYS = {
     "plan": "a short name, for example ehcp_timeliness",
     "version": "a version in quotation marks, for example “1”",
@@ -45,6 +46,7 @@ OPTIONAL = (
     "placebo_outcomes",
     "co_interventions",
     "looks",
+    "costs",
     "note",
 )
 
@@ -94,6 +96,16 @@ class Looks:
 
 
 @dataclass(frozen=True)
+class Costs:
+    """What the reform cost: spend in a collection's returns, or pounds for each authority and period with the reform."""
+
+    collection: str = ""
+    reform: str = ""
+    cost: float | None = None
+    std_error: float = 0.0
+
+
+@dataclass(frozen=True)
 class Plan:
     """A plan.
 
@@ -117,6 +129,7 @@ class Plan:
         placebo_outcomes: outcomes that the reform cannot move: an effect on them speaks against the comparison.
         co_interventions: codes of the authorities that are in another programme, by its name.
         looks: planned looks and this one; None where there is one look only.
+        costs: what the reform cost; None where the plan does not ask.
         text: the YAML as written.
         digest: SHA-256 of its content, whatever its layout and comments.
     """
@@ -144,6 +157,7 @@ class Plan:
     placebo_outcomes: tuple[str, ...]
     co_interventions: Mapping[str, tuple[str, ...]]
     looks: Looks | None
+    costs: Costs | None
     note: str
     text: str
     digest: str
@@ -241,6 +255,7 @@ def _plan(document: dict[str, Any], text: str) -> Plan:
         placebo_outcomes=tuple(outcome(str(one)).id for one in document.get("placebo_outcomes") or ()),
         co_interventions=_co_interventions(document.get("co_interventions", {})),
         looks=_looks(document.get("looks")),
+        costs=_costs(document.get("costs"), str(document["reform"])),
         note=" ".join(str(document.get("note", "")).split()),
         text=text,
         digest=hashlib.sha256(canonical_json(document).encode()).hexdigest(),
@@ -350,6 +365,24 @@ def _resampling(entry: Any) -> Resampling:
         raise PlanError("inference has the keys draws and seed, and nothing else.")
     draws = _whole("inference: draws", entry.get("draws", Resampling.draws), 99)
     return Resampling(draws, _whole("inference: seed", entry.get("seed", Resampling.seed), 0))
+
+
+def _costs(entry: Any, own: str) -> Costs | None:
+    if entry is None:
+        return None
+    if isinstance(entry, dict) and "collection" in entry and not set(entry) - {"collection", "reform"}:
+        collection = _choice("costs: collection", entry["collection"], COST_COLLECTIONS)
+        return Costs(collection, reform(str(entry.get("reform", own))).id)
+    if not isinstance(entry, dict) or "cost" not in entry or set(entry) - {"cost", "std_error"}:
+        raise PlanError(
+            "costs has a collection and its reform, {collection: programme_costs, reform: digital_ehcp}, or pounds for each "
+            "authority and period with the reform and their standard error, {cost: 12000, std_error: 900}."
+        )
+    for key in ("cost", "std_error"):
+        value = entry.get(key, 0)
+        if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+            raise PlanError(f"costs: {key} cannot be “{value}”. Write a number of 0 or more.")
+    return Costs(cost=float(entry["cost"]), std_error=float(entry.get("std_error", 0)))
 
 
 def _looks(entry: Any) -> Looks | None:

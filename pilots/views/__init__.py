@@ -21,6 +21,7 @@ from pilots.views.belief import (
 )
 from pilots.views.common import absent, headline_words, run_rows, run_words, sentence, standing_short, standing_words, truth_words
 from pilots.views.parts import (
+    cost_table,
     family_table,
     guardrails_table,
     leads_picture,
@@ -50,6 +51,7 @@ __all__ = [
     "carriers_table",
     "checks_table",
     "concerns_words",
+    "cost_table",
     "design_card_table",
     "design_table",
     "drift_picture",

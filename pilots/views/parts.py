@@ -148,3 +148,22 @@ def pooled_words(question: Question) -> str:
         f"The mean of regions is {number(pooled['estimate'], digits)}; true effects of regions are taken to lie about "
         f"{spread:.{digits}f} {question['unit_label']} from it, beyond chance."
     )
+
+
+def cost_table(question: Question) -> pandas.DataFrame:
+    """What the reform cost, and what one unit of improvement did; no rows where that is not known."""
+    found = part(question, "cost")
+    if found is None:
+        return pandas.DataFrame(columns=["What it cost", "Pounds"])
+    ends = [_pounds(found[name], "no end") for name in ("lower", "upper")]
+    between = f"below {ends[0]} or above {ends[1]}" if found["shape"] == "exclusive" else " to ".join(ends)
+    rows = [
+        (f"An authority and {question.get('period_word', 'period')} with the reform", _pounds(found["spent"], "not known")),
+        (f"One unit of improvement ({question['unit_label']})", _pounds(found["estimate"], "not known")),
+        (f"Its {question['level']:.0%} interval (Fieller)", between),
+    ]
+    return pandas.DataFrame(rows, columns=["What it cost", "Pounds"])
+
+
+def _pounds(value: float | None, none: str) -> str:
+    return none if value is None else f"{value:,.0f}".replace("-", "\u2212")

@@ -34,7 +34,7 @@ from pilots.views.common import (
     sentence,
     standing_words,
 )
-from pilots.views.parts import guardrails_table, leads_picture, regional_picture, specification_picture
+from pilots.views.parts import cost_table, guardrails_table, leads_picture, regional_picture, specification_picture
 from pilots.views.pictures import event_study_picture, leave_out_picture
 from pilots.wording import plain
 
@@ -182,6 +182,7 @@ def tables(question: Question) -> dict[str, pandas.DataFrame]:
     found |= _drawn(specification_picture(question))
     found["Watched for harm"] = guardrails_table(question)
     found |= _drawn(leads_picture(question))
+    found["What it cost"] = cost_table(question)
     found["Other ways to estimate the same effect"] = estimates_table(question)
     found["What each estimator assumes"] = assumptions_table(question)
     found["The cells that carry the headline"] = carriers_table(question)
