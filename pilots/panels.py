@@ -139,6 +139,8 @@ def returned_figures(rows: pd.DataFrame, outcome: Outcome, late_days: Mapping[tu
             f"The collection {outcome.source} has no measure “{absent[0]}”. Correct the outcome {outcome.id} in the catalogue."
         )
     rows = _of_strata(rows, contract.strata, outcome)
+    # Returns made to an earlier version of the contract may lack a column that came later.
+    rows = rows.reindex(columns=list(dict.fromkeys([*rows.columns, *(column_of[measure] for measure in wanted)])))
     table = rows[["authority", "period"]].astype(str)
     for measure in wanted:
         table[measure] = rows[column_of[measure]].astype("Float64").to_numpy(dtype=float, na_value=np.nan)

@@ -50,7 +50,11 @@ def test_every_change_is_found_with_its_size(store: Store, lead: Actor, ehcp_csv
         ("note", "", "Counted again."),
     ]
     assert found.changes["percent"].tolist()[:2] == [-100.0, 50.0] and found.changes["change"][2:].isna().all()
-    assert found.same == 11 * 11 - 4 and "0 rows added, 1 removed, 4 cells changed" in found.summary()
+    contract = load_contract(EHCP)
+    assert (
+        found.same == 11 * (len(contract.columns) - len(contract.key)) - 4
+        and "0 rows added, 1 removed, 4 cells changed" in found.summary()
+    )
     other = difference(load_contract(EHCP), after.drop(index=5), before, "v2", AUTUMN)
     assert len(other.added) == 1 and other.removed == () and other.changes["change"].dropna().tolist() == [12.0, -50.0]
     # Nothing before: a change that has no per cent comes first, as it is the largest of all.
@@ -101,7 +105,7 @@ def test_coverage_tells_done_missing_and_symbols_apart(store: Store, lead: Actor
     content = ehcp_csv(NORTH_EAST, AUTUMN).replace(b",12,21.5", b",c,21.5", 1)
     lines = content.splitlines(keepends=True)
     rows = typed(store, lead, b"".join(lines[:-1]))
-    table = coverage(load_contract(EHCP), rows, NORTH_EAST, AUTUMN)
+    table = coverage(load_contract(EHCP, "1.0.0"), rows, NORTH_EAST, AUTUMN)
     assert len(table) == 12 and table.shape[1] == 2 + 10
     assert set(table.iloc[-1, 2:]) == {"missing"} and table.iloc[-1]["name"] == "Gateshead"
     assert table.iloc[0]["Digital plans"] == "c: confidential" and set(table.iloc[1, 2:]) == {"done"}

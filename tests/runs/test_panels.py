@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from pilots.panels import _without_stopped, intensities, starts
+from data_contracts import Context, check, load_contract
+from pilots.catalogue import Outcome
+from pilots.panels import _without_stopped, intensities, returned_figures, starts
 from pilots.plans import Plan, load_plan, named_plan
 
 HARTLEPOOL, STOCKTON = "E06000001", "E06000004"
@@ -93,3 +95,17 @@ def test_intensity_follows_the_spells_on_and_off() -> None:
     }
     graded = intensities(table, load_plan(yaml.safe_dump(document | {"intensity": "register"})), "term")
     assert graded[HARTLEPOOL, "2023/24 spring"] == 0.4 and graded[HARTLEPOOL, "2024/25 autumn"] == 0.9
+
+
+def test_returns_of_an_earlier_contract_lack_what_came_later_and_no_more() -> None:
+    newest, first = load_contract("ehcp_process"), load_contract("ehcp_process", "1.0.0")
+    content = newest.example_csv().encode()
+    old, new = (check(contract, "a.csv", content, Context()).rows for contract in (first, newest))
+    assert old is not None and new is not None and "requests_first_time" not in old
+    came_later = Outcome(
+        "first_time", "Requests for the first time", "ehcp_process", ("requests_first_time",), ("requests",), "term"
+    )
+    both = pd.concat([old.assign(period="2023/24 autumn"), new.assign(period="2023/24 spring")], ignore_index=True)
+    values = returned_figures(both, came_later).rows.dropna(subset="numerator")
+    assert returned_figures(old, came_later).rows["numerator"].isna().all()
+    assert set(values["period"]) == {"2023/24 spring"} and len(values) == int(new["requests_first_time"].notna().sum())
