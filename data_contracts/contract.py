@@ -91,10 +91,15 @@ class Column:
         return self.type == "string" and not self.choices and not self.role and not self.pattern
 
     @property
+    def listed_choices(self) -> str:
+        """The choices in one line, with semicolons between them where one of them has a comma in it."""
+        return ("; " if any("," in choice for choice in self.choices) else ", ").join(self.choices)
+
+    @property
     def allowed(self) -> str:
         """What may be entered, in plain English: a list, a range, a longest text, or how a date is written."""
         if self.choices:
-            return f"One of: {', '.join(self.choices)}"
+            return f"One of: {self.listed_choices}"
         if ROLES.get(self.role):
             return ROLES[self.role]
         if self.pattern:

@@ -54,7 +54,7 @@ def choices(state: State) -> None:
             dates = wrong & values.str.contains(_BECAME_DATE)
             short = [choice.lstrip("0") for choice in column.choices if choice.startswith("0")]
             lost = wrong & values.str.strip_chars_start("0").is_in(short)
-            listed = ", ".join(column.choices)
+            listed = column.listed_choices
             state.add_rows("values.became_date", dates, column.name, choices=listed)
             state.add_rows("values.lost_zero", lost & ~dates, column.name, choices=listed)
             state.add_rows("values.not_in_list", wrong & ~dates & ~lost, column.name, choices=listed)

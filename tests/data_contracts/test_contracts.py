@@ -155,6 +155,8 @@ def test_the_field_guide_puts_limits_in_words() -> None:
     assert tiers["tier"]["allowed"] == "One of: 1, 2, 3"
     assert tiers["sessions"]["allowed"] == "A whole number, from 0 to 3,000,000"
     assert "c (confidential)" in tiers["sessions"]["symbols"]
+    needs = load_contract("inclusion_plans").column("need").allowed
+    assert "Severe learning difficulty; Social, emotional and mental health; Specific" in needs
 
 
 def broken(old: str, new: str) -> str:
