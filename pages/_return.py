@@ -7,8 +7,10 @@ from collections.abc import Callable
 import streamlit as st
 
 from pages import _frame as frame
+from pages._comparison import difference
 from pilots import returns, staleness
 from pilots.access import actor_can, taken_before
+from pilots.comparisons import compare_submission
 from pilots.life import ACCEPTED, RETURNED, SIGNED_OFF, STATES, WITHDRAWN
 from pilots.receipts import Receipt
 from pilots.tables import moment
@@ -59,6 +61,7 @@ def one(reference: str) -> None:
         for entry in returns.history(store, actor, reference)
     ]
     frame.table(frame.records(became, {"what": "Step", "when": "When", "who": "Who", "why": "Reason"}))
+    changed(chosen)
     st.subheader("What was found")
     found = returns.findings(store, actor, reference)
     if found:
@@ -82,6 +85,18 @@ def downloads(chosen: Receipt) -> None:
     left, right = st.columns(2)
     left.download_button("Download the receipt", chosen.text(), f"{chosen.reference}.txt", "text/plain")
     right.download_button("Download the file as it was sent", content, name, "application/octet-stream")
+
+
+def changed(chosen: Receipt) -> None:
+    """What differs from the version whose place it takes."""
+    if chosen.supersedes is None:
+        return
+    with st.expander(f"What changed since {chosen.supersedes}"):
+        found = compare_submission(frame.store(), frame.acting(), chosen.reference).version
+        if found is None:
+            st.write("The version before has no rows to compare with.")
+        else:
+            difference(found, "Beside the version before", chosen.reference)
 
 
 def used(chosen: Receipt) -> None:

@@ -10,14 +10,17 @@ from typing import Any
 
 import pandas as pd
 
-from data_contracts import Contract, Report, check, load_contract
+from data_contracts import Contract, Report, load_contract
+from data_contracts.corrections import check_corrected
 from pilots.access import Actor, check_actor_can
 from pilots.errors import UserError
 from pilots.life import WITHDRAWN
 from pilots.periods import parse
+from pilots.places import code_for_name
 from pilots.storage import Store
 from pilots.storage.blobs import kept_bytes
 from pilots.storage.checks import add_notes, stored_check, stored_checks, stored_findings, stored_notes
+from pilots.storage.corrections import stored_corrections
 from pilots.storage.submissions import stored_rows, stored_submissions
 from pilots.targets import Target, context_of, target_of
 from pilots.typed_rows import as_frame
@@ -107,7 +110,9 @@ def queries_of(store: Store, actor: Actor, collection: str, region: str, period:
 
 
 def queries_of_check(store: Store, actor: Actor, reference: str) -> list[Query]:
-    """The queries of a check (`CHECK-…`), as `queries_of` gives them; the file is read again from its kept bytes.
+    """The queries of a check (`CHECK-…`), as `queries_of` gives them.
+
+    The file is read again from its kept bytes, with the corrections that were accepted.
 
     Raises:
         NotAllowed: the actor may not read it.
@@ -117,9 +122,10 @@ def queries_of_check(store: Store, actor: Actor, reference: str) -> list[Query]:
     check_actor_can(actor, "read_returns", row["region"])
     target = target_of(row["collection"], row["region"], row["period"])
     with store.read() as connection:
-        content = kept_bytes(connection, row["sha256"]) or b""
-    report = check(target.contract, row["filename"], content, context_of(store, target))
-    return queries_of(store, actor, *target.key, report)
+        content, accepted = kept_bytes(connection, row["sha256"]) or b"", stored_corrections(connection, row["id"])
+    corrections = [] if accepted is None else [one["key"] for one in accepted["made"]]
+    done = check_corrected(target.contract, row["filename"], content, context_of(store, target), corrections, code_for_name)
+    return queries_of(store, actor, *target.key, done.report)
 
 
 def explain_return(

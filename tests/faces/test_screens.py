@@ -142,6 +142,22 @@ def test_what_is_sent_back_comes_to_the_lead_with_its_reason(
     assert (chosen["Collection"], chosen["Region"], chosen["Period"]) == ("ehcp_process", REGION, PERIOD)
 
 
+def test_a_new_version_shows_its_difference_to_the_one_before(
+    own: Store, screen: Callable[..., Any], ehcp_csv: Callable[..., bytes]
+) -> None:
+    about = ("ehcp_process", REGION, PERIOD)
+    returns.declare_nil_return(own, LOCAL_ADMINISTRATOR, *about, "No figures yet.")
+    for first in (100, 120):
+        sent = returns.submit_return(own, LOCAL_ADMINISTRATOR, *about, "a.csv", ehcp_csv(REGION, PERIOD, first), reason="Found.")
+        shown = screen()
+        shown.sign_in("Lead of North East")
+        shown.go(RETURNS)
+        shown.choose("Open a return", sent.reference)
+        assert "Beside the version before" in shown.words
+        assert ("Rows added" in shown.words) == (first == 100)
+    assert "100" in shown.words and "120" in shown.words
+
+
 def test_more_time_and_nil_returns_from_the_list(own: Store, screen: Callable[..., Any]) -> None:
     shown = screen()
     shown.sign_in("Lead of North East")
