@@ -1,11 +1,12 @@
 """What regions are asked for: collections, the periods they are due for, and their contract as files to read and to fill in."""
 
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 
 from data_contracts import Contract, ContractError, contracts, load_contract
 from pilots.errors import UserError
-from pilots.periods import KINDS, between, containing, parse
+from pilots.periods import KINDS, between, containing, london_day, parse
 from pilots.storage import Store
 from pilots.storage.base import now
 
@@ -28,7 +29,13 @@ class ContractFile:
 
 def returned_by_regions() -> dict[str, str]:
     """Label by name of the collections that regions answer: all but the reform register, which is for the whole country."""
-    return {name: load_contract(name).title for name in contracts() if name != REGISTER}
+    return dict(_titles())
+
+
+@cache
+def _titles() -> tuple[tuple[str, str], ...]:
+    """Name and label of each; kept, since contracts ship with the code and every task about a return asks."""
+    return tuple((name, load_contract(name).title) for name in contracts() if name != REGISTER)
 
 
 def periods_due(store: Store, collection: str) -> list[str]:
@@ -45,7 +52,7 @@ def periods_due(store: Store, collection: str) -> list[str]:
     if kind not in KINDS:
         raise UserError(f"“{collection}” is not asked for by period. The collections are: {', '.join(returned_by_regions())}.")
     first = containing(parse(FIRST_TERM).start, kind)
-    return between(str(first), str(containing(now().date(), kind)))[::-1]
+    return between(str(first), str(containing(london_day(now()), kind)))[::-1]
 
 
 def contract_file(collection: str) -> ContractFile:
