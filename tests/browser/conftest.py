@@ -151,6 +151,11 @@ class Looker:
     def text(self) -> str:
         return self.page.get_by_test_id("stMain").inner_text()
 
+    def sees(self, words: str) -> None:
+        """Wait until words stand on the screen: what a task gives may come after the press that asked for it has settled."""
+        self.page.get_by_test_id("stMain").get_by_text(words).first.wait_for()
+        self.settled()
+
     def look(self, name: str) -> None:
         """Check the screen at both widths, and keep pictures of it."""
         for width, height in WIDTHS.items():
