@@ -44,7 +44,7 @@ class Piece:
         truth: the known true effects on it, on synthetic data only.
         standing: whether it was planned.
         placebos: panel of the outcomes that the reform cannot move, where the plan names some.
-        spent: what the reform cost, or why that is not known.
+        spent: what the reform cost, or why that is not known; None where the plan does not ask.
         beside: digests of what is not in the digest of `asked`.
     """
 
@@ -54,7 +54,7 @@ class Piece:
     truth: pd.DataFrame | None
     standing: Standing
     placebos: Panel | None
-    spent: Spent | NotEstimable
+    spent: Spent | NotEstimable | None
     beside: tuple[str, ...]
 
     @cached_property

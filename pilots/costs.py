@@ -40,7 +40,7 @@ class Spent:
         return f"from returns for {self.cells:,} of {self.of:,} authorities by periods with the reform"
 
 
-def spent(store: Store, release: Release, plan: Plan, asked: Question, kind: str) -> Spent | NotEstimable:
+def spent(store: Store, release: Release, plan: Plan, asked: Question, kind: str) -> Spent | NotEstimable | None:
     """What the reform of a plan cost, where the panel has it.
 
     Args:
@@ -51,10 +51,10 @@ def spent(store: Store, release: Release, plan: Plan, asked: Question, kind: str
         kind: of its periods; terms are added up to them.
 
     Returns:
-        The cost for each authority and period with the reform, or why it is not known.
+        The cost for each authority and period with the reform, or why it is not known; None where the plan asks for none.
     """
     if plan.costs is None:
-        return NotEstimable("the plan names no costs", "Name them under costs in the plan.")
+        return None
     if plan.costs.cost is not None:
         return Spent(plan.costs.cost, plan.costs.std_error)
     collection, reform = plan.costs.collection, plan.costs.reform
