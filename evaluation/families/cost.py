@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from evaluation import words
 from evaluation.errors import NotEstimable, OptionError, PanelError, check_choice
-from evaluation.families import words
 
 RATIOS = ("cost_per_effect", "effect_per_cost")
 DIRECTIONS = ("higher_is_better", "lower_is_better", None)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from evaluation import words
 from evaluation.errors import NotEstimable, OptionError, PanelError
-from evaluation.families import words
 
 
 @dataclass(frozen=True)

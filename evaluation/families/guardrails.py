@@ -13,8 +13,8 @@ from typing import Any
 
 from scipy import stats
 
+from evaluation import words
 from evaluation.errors import NotEstimable, OptionError, check_choice
-from evaluation.families import words
 
 KINDS = ("harm_seen", "harm_ruled_out", "cannot_tell")
 DIRECTIONS = ("higher_is_better", "lower_is_better")

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from scipy import optimize, stats
 
+from evaluation import words
 from evaluation.errors import NotEstimable, OptionError
-from evaluation.families import words
 
 FURTHEST = 22.0  # no boundary lies further out: a smaller chance than SMALLEST counts as nothing
 SMALLEST = 1e-100

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from statsmodels.stats.multitest import multipletests
 
+from evaluation import words
 from evaluation.errors import NotEstimable, OptionError, PanelError
-from evaluation.families import words
 from evaluation.families.score_bootstrap import ScoreBootstrap, score_bootstrap
 from evaluation.result import Result
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from evaluation import words
 from evaluation.errors import NotEstimable, OptionError, PanelError, check_choice
-from evaluation.families import words
 from evaluation.families.heterogeneity import Shrunken, Turned, predict, q_root, reml, shrink
 from evaluation.families.ranks import RankIntervals, rank_intervals
 from evaluation.inference import Inference

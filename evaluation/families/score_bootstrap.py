@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from evaluation.errors import NotEstimable, PanelError
-from evaluation.inference import cluster_sums
+from evaluation.inference import group_sums
 from evaluation.panel import NEVER
 from evaluation.result import Result
 
@@ -133,8 +133,8 @@ def _parts(result: Result, codes: np.ndarray, by_codes: np.ndarray) -> _Parts:
     order = np.argsort(above, kind="stable")
     first = np.flatnonzero(np.diff(above[order], prepend=-1))
     present = above[order][first]
-    shares = [cluster_sums(share, codes)[present] for share in (treated, np.where(on, 0.0, compared))]
-    sums = [cluster_sums(one, by_codes)[order] for one in (restricted * on, restricted * ~on)]
+    shares = [group_sums(share, codes)[present] for share in (treated, np.where(on, 0.0, compared))]
+    sums = [group_sums(one, by_codes)[order] for one in (restricted * on, restricted * ~on)]
     return _Parts(sums[0], sums[1], above[order], first, shares[0], shares[1])
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from evaluation.errors import OptionError, check_choice
-from evaluation.inference.base import Inference, Method, Scored
-from evaluation.inference.clustered import cluster_sums, clustered, influence
+from evaluation.inference.base import Inference, Method, Scored, group_sums
+from evaluation.inference.clustered import clustered, influence
 from evaluation.inference.multiplier import DEFAULTS as MULTIPLIER_DEFAULTS
 from evaluation.inference.multiplier import multiplier
 from evaluation.inference.placebo_groups import DEFAULTS as PLACEBO_DEFAULTS
@@ -45,4 +45,4 @@ def infer(result: Scored, name: str, cluster: str | None, options: Mapping[str, 
     return method(result, cluster, {**defaults, **options})
 
 
-__all__ = ["INFERENCES", "Inference", "Method", "Scored", "cluster_sums", "infer"]
+__all__ = ["INFERENCES", "Inference", "Method", "Scored", "group_sums", "infer"]

@@ -74,6 +74,9 @@ class Scored(Protocol):
         """Its aggregate."""
 
 
+FEW_COLUMNS = 6  # up to which sums are faster one column at a time
+
+
 @dataclass(frozen=True, eq=False)
 class Inference:
     """Errors of K effects, with how they were had.
@@ -154,6 +157,15 @@ def dust(result: Scored) -> np.ndarray:
     """What rounding alone can leave of an error that is zero, by row: it goes with the size of the outcome."""
     size = {name: np.nanmax(np.abs(values)) for name, values in zip(result.panel.outcomes, result.panel.values, strict=True)}
     return np.array([size[name] for name in result.labels["outcome"]]) * np.finfo(float).eps * 100
+
+
+def group_sums(columns: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Sums of columns (n × p) within codes (n): G × p."""
+    n, groups = len(codes), int(codes.max()) + 1
+    if 0 < columns.shape[1] <= FEW_COLUMNS:
+        return np.column_stack([np.bincount(codes, column, groups) for column in columns.T])
+    spread = sparse.csr_matrix((np.ones(n), codes, np.arange(n + 1)), shape=(n, groups))
+    return np.asarray(spread.T @ columns)
 
 
 def clusters_with(used: np.ndarray, codes: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from evaluation.errors import PanelError, check_choice
-from evaluation.inference.base import Inference, Scored, clusters_with, dust
+from evaluation.inference.base import Inference, Scored, clusters_with, dust, group_sums
 
 FACTORS = ("CR1", "CR1_all_effects", "none")
 DISTRIBUTIONS = ("t", "normal")
@@ -67,15 +67,8 @@ def influence(result: Scored, cluster: str | None, options: Mapping[str, Any]) -
     return Inference("influence", name, *counts, "none", result.labels, result.estimates, covariance, df)
 
 
-def cluster_sums(scores: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Scores added up within clusters: G × K."""
-    sums = np.zeros((codes.max() + 1, scores.shape[1]))
-    np.add.at(sums, codes, scores)
-    return sums
-
-
 def _covariance(scores: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    sums = cluster_sums(scores, codes)
+    sums = group_sums(scores, codes)
     return sums.T @ sums
 
 

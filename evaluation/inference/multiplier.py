@@ -11,11 +11,12 @@ import numpy as np
 from scipy import stats
 
 from evaluation.errors import OptionError, check_choice
-from evaluation.inference.base import Inference, Scored
-from evaluation.inference.clustered import cluster_sums, clustered
+from evaluation.inference.base import Inference, Scored, group_sums
+from evaluation.inference.clustered import clustered
 
 DEFAULTS: dict[str, Any] = {"draws": 999, "weights": "mammen", "simultaneous": True, "seed": 20_230_302}
 QUARTILES = float(stats.norm.ppf(0.75) - stats.norm.ppf(0.25))
+LARGEST = 2_000_000  # weights of a matrix of draws up to which it is made whole, and kept
 GOLDEN = (1 + np.sqrt(5)) / 2
 WEIGHTS: dict[str, tuple[np.ndarray, float]] = {  # values, and the probability of the first of two (else all alike)
     "mammen": (np.array([1 - GOLDEN, GOLDEN]), float(GOLDEN / np.sqrt(5))),
@@ -27,14 +28,26 @@ WEIGHTS: dict[str, tuple[np.ndarray, float]] = {  # values, and the probability 
 @lru_cache(maxsize=4)
 def multipliers(draws: int, groups: int, weights: str, seed: int) -> np.ndarray:
     """Weights of clusters, draws × G, with mean 0 and variance 1."""
-    random = np.random.Generator(np.random.PCG64(seed))
+    out = _drawn(np.random.Generator(np.random.PCG64(seed)), draws, groups, weights)
+    out.setflags(write=False)
+    return out
+
+
+def _drawn(random: np.random.Generator, draws: int, groups: int, weights: str) -> np.ndarray:
     values, first = WEIGHTS[weights]
     if weights == "webb":
-        out = values[random.integers(0, len(values), (draws, groups), dtype=np.uint8)]
-    else:
-        out = np.where(random.random((draws, groups)) < first, values[0], values[1])
-    out.setflags(write=False)
-    return np.asarray(out)
+        return np.asarray(values[random.integers(0, len(values), (draws, groups), dtype=np.uint8)])
+    return np.where(random.random((draws, groups)) < first, values[0], values[1])
+
+
+def resampled(sums: np.ndarray, draws: int, weights: str, seed: int) -> np.ndarray:
+    """Sums over clusters (G × K) × drawn weights, draws × K; a block of draws at a time where they are too many to be kept."""
+    groups = len(sums)
+    if groups * draws <= LARGEST:
+        return np.asarray(multipliers(draws, groups, weights, seed) @ sums)
+    random, size = np.random.Generator(np.random.PCG64(seed)), max(1, LARGEST // groups)
+    blocks = [min(size, draws - done) for done in range(0, draws, size)]
+    return np.concatenate([_drawn(random, block, groups, weights) @ sums for block in blocks])
 
 
 def multiplier(result: Scored, cluster: str | None, options: Mapping[str, Any]) -> Inference:
@@ -47,9 +60,9 @@ def multiplier(result: Scored, cluster: str | None, options: Mapping[str, Any]) 
     if result.own_df is not None:
         return replace(base, name="multiplier", details={"draws": 0})
     codes = result.panel.cluster_codes(cluster)[1]
-    sums = cluster_sums(result.scores, codes)
+    sums = group_sums(result.scores, codes)
     good = np.flatnonzero(np.isfinite(base.std_error))
-    drawn = multipliers(int(options["draws"]), len(sums), options["weights"], int(options["seed"])) @ sums[:, good]
+    drawn = resampled(sums[:, good], int(options["draws"]), options["weights"], int(options["seed"]))
     error = np.full(len(base.estimates), np.nan)
     error[good] = _spread(drawn)
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -13,8 +13,7 @@ from scipy import sparse
 
 from evaluation.errors import NotEstimable, PanelError, check_choice
 from evaluation.inference.assignment import Draws, Groups, check_whole, draw_assignments, groups_of, scheme_of
-from evaluation.inference.base import Inference, Scored
-from evaluation.inference.clustered import cluster_sums
+from evaluation.inference.base import Inference, Scored, group_sums
 from evaluation.inference.contrasts import placed
 from evaluation.inference.inversion import Reference, interval, reference_of
 from evaluation.inference.permutation import Moments, by_pairs, by_start, by_weights, pairs_of, reform
@@ -294,7 +293,7 @@ def _moments_of(result: Scored, k: int, made: Any, panel: Panel, clusters: np.nd
     at = np.flatnonzero((made.labels["kind"] == result.labels["kind"].iloc[k]).to_numpy(bool))
     kept = {unit: i for i, unit in enumerate(panel.units)}
     where = np.array([kept[unit] for unit in made.panel.units])
-    sums = cluster_sums(made.scores[:, at], clusters[where])
+    sums = group_sums(made.scores[:, at], clusters[where])
     if len(at) == 1:
         return np.array([made.estimates[at[0]], 0.0]), np.array([float(sums[:, 0] @ sums[:, 0]), 0.0, 0.0])
     products = sums.T @ sums

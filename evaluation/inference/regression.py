@@ -12,6 +12,7 @@ import pandas as pd
 from scipy import stats
 
 from evaluation.errors import OptionError, PanelError, check_choice
+from evaluation.inference.base import group_sums
 from evaluation.inference.small_sample import (
     CENTRES,
     CR2_DEFAULTS,
@@ -26,7 +27,7 @@ from evaluation.inference.small_sample import (
 from evaluation.inference.wild import DEFAULTS as WILD_DEFAULTS
 from evaluation.inference.wild import check_nested, check_options, wild_row
 from evaluation.inference.wild_interval import end_points
-from evaluation.inference.working import RANK, Row, WorkingModel, group_sums, least_squares_row
+from evaluation.inference.working import RANK, Row, WorkingModel, least_squares_row
 
 LARGEST = 50_000_000  # numbers of the dense matrix of regressors
 FACTORS = ("CR0", "CR1", "CR1S")

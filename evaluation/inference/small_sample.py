@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from evaluation.errors import NotEstimable, OptionError, PanelError, check_choice
-from evaluation.inference.base import Inference, Scored
-from evaluation.inference.working import Prepared, Row, WorkingModel, assemble, cells_of, group_sums, prepare
+from evaluation.inference.base import Inference, Scored, group_sums
+from evaluation.inference.working import Prepared, Row, WorkingModel, assemble, cells_of, prepare
 from evaluation.panel import Panel
 
 CR2_DEFAULTS: dict[str, Any] = {"working": "equal"}

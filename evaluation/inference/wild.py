@@ -17,10 +17,10 @@ import numpy as np
 from scipy import sparse
 
 from evaluation.errors import OptionError, PanelError, check_choice
-from evaluation.inference.base import Inference, Scored
+from evaluation.inference.base import Inference, Scored, group_sums
 from evaluation.inference.small_sample import powered, restricted_spread, spread_of
 from evaluation.inference.wild_interval import BootstrapTest, end_points
-from evaluation.inference.working import Row, assemble, cells_of, group_sums, prepare
+from evaluation.inference.working import Row, assemble, cells_of, prepare
 
 DEFAULTS: dict[str, Any] = {
     "type": "11",

@@ -12,14 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 
-from evaluation.inference.base import Inference, Scored, clusters_with, dust
+from evaluation.inference.base import Inference, Scored, clusters_with, dust, group_sums
 from evaluation.panel import Panel
 
 RANK = 1e-10  # relative size below which a direction counts as not identified
 LEVELS = 1e-7  # relative part of a row's weights that unit and period effects may keep before the row is refused
-FEW_COLUMNS = 6  # up to which sums are faster one column at a time
 ONE = 1e-6  # how near to 1 (or 0) weights × direction must be
 
 
@@ -99,15 +97,6 @@ class Prepared:
     counts: tuple[np.ndarray, np.ndarray, np.ndarray]
     warnings: tuple[str, ...]
     real: np.ndarray
-
-
-def group_sums(columns: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Sums of columns (n × p) within codes (n): G × p."""
-    n = len(codes)
-    if columns.shape[1] <= FEW_COLUMNS:
-        return np.column_stack([np.bincount(codes, column) for column in columns.T])
-    spread = sparse.csr_matrix((np.ones(n), codes, np.arange(n + 1)), shape=(n, int(codes.max()) + 1))
-    return np.asarray(spread.T @ columns)
 
 
 def panel_model(panel: Panel, at: int, options: Mapping[str, Any] | None = None) -> WorkingModel:

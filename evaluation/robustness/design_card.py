@@ -14,8 +14,9 @@ from evaluation.estimators.design import plural
 from evaluation.panel import NEVER, Panel
 from evaluation.result import Result
 from evaluation.robustness.refit import one_outcome, overall_row, positions
-from evaluation.robustness.row import Check, check_whole, listing, not_told, percent, say
+from evaluation.robustness.row import Check, check_whole, listing, not_told, say
 from evaluation.robustness.working import Working, partial_leverage, working_df
+from evaluation.words import about
 
 ASKS = "How much is there to learn from?"
 FEW, ENOUGH = 5, 9  # treated assignment units below which the result is fragile, and from which no concern is raised
@@ -134,7 +135,7 @@ def _weights_rows(model: Working | NotEstimable, name: str, codes: np.ndarray, d
     labels = model.panel.clusters[name][1]
     order = np.argsort(-leverage, kind="stable")[:12]
     by_cluster = [{name: labels[g], "share": float(leverage[g])} for g in order]
-    top = f"{name} {labels[order[0]]}: {percent(leverage[order[0]])} of the effect's variance, were all cells alike"
+    top = f"{name} {labels[order[0]]}: {about(leverage[order[0]])} of the effect's variance, were all cells alike"
     effective = 1 / float((leverage**2).sum())
     same = "1 ÷ Σ share²; the same as Carter, Schnepel and Steigerwald (2017) where errors are independent"
     rows = [
@@ -216,7 +217,7 @@ def _small_cells(panel: Panel, counts: np.ndarray | None, small: int) -> list[Ro
     if given.shape != panel.values.shape[1:]:
         raise OptionError(f"counts must have one number for each unit and period, {panel.values.shape[1:]}, not {given.shape}.")
     few = (given > 0) & (given < small)
-    return [_row("small_cells", f"cells with fewer than {small}", int(few.sum()), f"{percent(float(few.mean()))} of all cells")]
+    return [_row("small_cells", f"cells with fewer than {small}", int(few.sum()), f"{about(float(few.mean()))} of all cells")]
 
 
 def _reading(rows: list[Row], name: str, treated: int) -> tuple[str, str]:

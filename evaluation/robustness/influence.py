@@ -9,8 +9,9 @@ import numpy as np
 from evaluation.errors import NotEstimable
 from evaluation.panel import Panel
 from evaluation.robustness.refit import Ask, moved, numbers, one_outcome, refit, without_cells, worst
-from evaluation.robustness.row import Check, check_whole, not_told, percent, say
+from evaluation.robustness.row import Check, check_whole, not_told, say
 from evaluation.robustness.working import Working
+from evaluation.words import about
 
 CHECK, ASKS = "influence", "Does a single number in the data carry the effect?"
 UNIT = "units of the outcome"
@@ -80,7 +81,7 @@ def _summary(rows: list[dict[str, Any]], full: dict[str, Any], sizes: np.ndarray
     heaviest = float(np.sort(sizes.ravel())[-10:].sum() / sizes.sum())
     words = (
         f"Without {top['unit']} in {top['period']}, the largest change, the effect is {say(top['estimate'])} instead of "
-        f"{say(full['estimate'])}. The ten heaviest cells carry {percent(heaviest)} of all weight."
+        f"{say(full['estimate'])}. The ten heaviest cells carry {about(heaviest)} of all weight."
     )
     concern = "serious" if refused else worst([row["concern"] for row in told])
     words += {

@@ -7,12 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from statsmodels.stats.multitest import multipletests
 
 from evaluation.errors import NotEstimable, OptionError
 from evaluation.estimators import ESTIMATORS, check_options
 from evaluation.panel import NEVER, Panel
 from evaluation.robustness.refit import Ask, effect, one_outcome, without_cells
-from evaluation.robustness.row import Check, check_whole, listing, not_told, percent, probability, say
+from evaluation.robustness.row import Check, check_whole, listing, not_told, say
+from evaluation.words import about, probability
 
 ALPHA = 0.05
 DATES = "Would an effect have been found before the reform began?"
@@ -69,19 +71,9 @@ def _moved_back(panel: Panel, ask: Ask, back: int) -> dict[str, Any]:
 def _with_holm(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The rows with Holm's adjusted p-values beside the plain ones."""
     known = [k for k, row in enumerate(rows) if row.get("p_value") is not None]
-    adjusted = holm([rows[k]["p_value"] for k in known])
+    adjusted = multipletests([rows[k]["p_value"] for k in known], method="holm")[1].tolist() if known else []
     given = dict(zip(known, adjusted, strict=True))
     return [{**row, "adjusted": given.get(k)} for k, row in enumerate(rows)]
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's (1979) step-down adjusted p-values, in the order given."""
-    p = np.asarray(p_values, float)
-    order = np.argsort(p, kind="stable")
-    steps = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1.0)
-    out = np.empty(len(p))
-    out[order] = steps
-    return [float(value) for value in out]
 
 
 def _dates_check(rows: list[dict[str, Any]], told: list[dict[str, Any]], full: float | None) -> Check:
@@ -138,7 +130,7 @@ def placebo_outcomes(panel: Panel, outcomes: Sequence[str], ask: Ask) -> Check:
     else:
         least = min(hits, key=lambda row: row["p_value"])
         words = (
-            f"{len(hits)} of {len(tested)} outcomes that the reform cannot change ({percent(share)}) show an effect: "
+            f"{len(hits)} of {len(tested)} outcomes that the reform cannot change ({about(share)}) show an effect: "
             f"{listing(row['outcome'] for row in hits)}. By chance alone one would expect 5%. "
             f"The clearest is {least['outcome']}, {probability(least['adjusted'])} after allowing for their number."
         )

@@ -16,8 +16,9 @@ from evaluation.panel import Panel
 from evaluation.result import Result
 from evaluation.robustness.paths import Paths, draw, learn
 from evaluation.robustness.refit import Ask, one_outcome, refit
-from evaluation.robustness.row import check_between, check_whole, percent, plain, say
+from evaluation.robustness.row import check_between, check_whole, say
 from evaluation.robustness.working import Scorer, Working, working_df
+from evaluation.words import about, plain
 
 HELD = 4_000_000  # numbers held at once while outcomes are drawn
 POINTS = 41
@@ -333,7 +334,7 @@ def _told(
     design: _Design, found: _Found, draws: int, sd: float, df: float, analytic: float, power: float, alpha: float
 ) -> Power | NotEstimable:
     if not np.isfinite(found.detectable):
-        return NotEstimable(f"no effect tried is found {percent(power)} of the time", "Try larger effects, or a longer window.")
+        return NotEstimable(f"no effect tried is found {about(power)} of the time", "Try larger effects, or a longer window.")
     paths = design.paths
     details = {
         "paths": paths.method,
@@ -363,13 +364,13 @@ def _told(
 
 def _reading(found: _Found, power: float, alpha: float) -> str:
     words = (
-        f"A true effect of {say(found.detectable)} would be found {percent(power)} of the time; "
+        f"A true effect of {say(found.detectable)} would be found {about(power)} of the time; "
         "a smaller one would be missed more often."
     )
     if found.false_alarms <= 1.5 * alpha:
         return words
     stricter = found.critical is not None and found.detectable != found.nominal
-    alarms = f"find an effect {percent(found.false_alarms)} of the time where there is none"
+    alarms = f"find an effect {about(found.false_alarms)} of the time where there is none"
     if stricter:
         return f"{words} The usual test would {alarms}, so a stricter one is assumed."
     return f"{words} But the test would also {alarms}."

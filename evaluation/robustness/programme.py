@@ -12,8 +12,9 @@ from evaluation.estimators.design import plural
 from evaluation.panel import NEVER, Panel
 from evaluation.result import Result
 from evaluation.robustness.refit import Ask, effect, moved, one_outcome, overall_row, positions, worst
-from evaluation.robustness.row import Check, listing, not_told, percent, say
+from evaluation.robustness.row import Check, listing, not_told, say
 from evaluation.robustness.working import Working
+from evaluation.words import about
 
 NEIGHBOURS = "Did the reform spill over to the neighbours that it is compared with?"
 PROGRAMMES = "Did something else help the places that it is compared with?"
@@ -203,7 +204,7 @@ def _breaks_check(panel: Panel, rows: list[dict[str, Any]]) -> Check:
         words = "No part of the effect compares cells across a break in the series."
         return Check("series_breaks", BREAKS, 0.0, "share of the effect", words, "none", tuple(rows))
     words = (
-        f"{percent(share)} of the effect compares values before and after {top['period']} ({top['text']}). That does no harm "
+        f"{about(share)} of the effect compares values before and after {top['period']} ({top['text']}). That does no harm "
         "where the change touched treated and comparison alike."
     )
     return Check("series_breaks", BREAKS, share, "share of the effect", words, "some", tuple(rows))

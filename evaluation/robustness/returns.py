@@ -10,7 +10,8 @@ import numpy as np
 from evaluation.errors import NotEstimable
 from evaluation.panel import NEVER, Panel
 from evaluation.robustness.refit import Ask, effect, one_outcome
-from evaluation.robustness.row import Check, not_told, percent, probability
+from evaluation.robustness.row import Check, not_told
+from evaluation.words import about, probability
 
 ASKS = "Did returns go missing because of the reform?"
 MANY, GAP, ALPHA = 0.10, 0.05, 0.05  # share missing, and difference of differences, from which there is concern
@@ -78,9 +79,9 @@ def _summary(rows: list[dict[str, Any]], shares: dict[str, float | None], found:
     if overall == 0:
         return Check("missing_returns", ASKS, 0.0, unit, "Every return is in.", "none", tuple(rows))
     after = {side: shares[f"{side}_after"] for side in ("treated", "comparison")}
-    words = f"{percent(overall)} of returns are missing"
+    words = f"{about(overall)} of returns are missing"
     if after["treated"] is not None and after["comparison"] is not None:
-        words += f"; after the start {percent(after['treated'])} of the treated and {percent(after['comparison'])} of the others"
+        words += f"; after the start {about(after['treated'])} of the treated and {about(after['comparison'])} of the others"
     size, p_value = found.get("estimate"), found.get("p_value")
     if size is None:
         why = NotEstimable(**found["not_estimable"])

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from math import ceil, isfinite, log10
+from math import ceil, log10
 from typing import Any
 
 import numpy as np
 
 from evaluation.errors import NotEstimable, OptionError, check_choice
+from evaluation.words import plain
 
 CONCERNS = ("none", "some", "serious")
 MINUS = "\N{MINUS SIGN}"
@@ -61,21 +62,6 @@ def not_told(check: str, asks: str, why: NotEstimable, rows: Iterable[Mapping[st
     return Check(check, asks, None, unit, f"Cannot tell: {why.reason}. {why.remedy}", None, tuple(rows), why)
 
 
-def plain(value: Any) -> Any:
-    """A value as plain JSON: NumPy scalars as Python's own, NaN and infinities as None, anything else as its text."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | np.ndarray):
-        return [plain(item) for item in value]
-    if isinstance(value, bool | np.bool_):
-        return bool(value)
-    if isinstance(value, int | np.integer):
-        return int(value)
-    if isinstance(value, float | np.floating):
-        return float(value) if isfinite(value) else None
-    return value if value is None or isinstance(value, str) else str(value)
-
-
 def say(value: float) -> str:
     """A number for a sentence: whole from 100 on, else three figures, with a real minus sign."""
     size = abs(value)
@@ -84,20 +70,6 @@ def say(value: float) -> str:
     if places:
         text = text.rstrip("0").rstrip(".")
     return (text.lstrip("-") if float(text.replace(",", "")) == 0 else text).replace("-", MINUS)
-
-
-def percent(share: float) -> str:
-    """A share as a percentage for a sentence: whole numbers, but never 0% or 100% of what is not."""
-    if 0 < share < 0.005:
-        return "less than 1%"
-    if 0.995 <= share < 1:
-        return "more than 99%"
-    return f"{100 * share:.0f}%".replace("-", MINUS)
-
-
-def probability(p_value: float) -> str:
-    """A p-value for a sentence."""
-    return "p is less than 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
 
 
 def listing(items: Iterable[Any], most: int = 5) -> str:

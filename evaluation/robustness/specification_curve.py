@@ -11,7 +11,8 @@ import numpy as np
 from evaluation.errors import NotEstimable, OptionError
 from evaluation.panel import Panel
 from evaluation.robustness.refit import Ask, effect, one_outcome
-from evaluation.robustness.row import Check, not_told, percent, say
+from evaluation.robustness.row import Check, not_told, say
+from evaluation.words import about
 
 CHECK, ASKS = "specification_curve", "Would other reasonable choices have led elsewhere?"
 ALPHA = 0.05
@@ -85,10 +86,10 @@ def _summary(told: list[dict[str, Any]], refused: list[dict[str, Any]]) -> Check
     same = float((np.sign(values) == np.sign(centre)).mean())
     tested = [row for row in told if row["p_value"] is not None]
     seen = float(np.mean([row["p_value"] < ALPHA for row in tested])) if tested else None
-    clear = "" if seen is None else f" and {percent(seen)} are clear of chance"
+    clear = "" if seen is None else f" and {about(seen)} are clear of chance"
     words = (
         f"Over {len(told)} declared choices the effect runs from {say(values[0])} to {say(values[-1])}, with {say(median)} in "
-        f"the middle; {percent(same)} have the same sign{clear}."
+        f"the middle; {about(same)} have the same sign{clear}."
     )
     if plan:
         below = int((values < plan["estimate"]).sum())

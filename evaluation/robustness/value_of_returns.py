@@ -12,8 +12,9 @@ from evaluation.estimators import check_options
 from evaluation.panel import Panel
 from evaluation.robustness.paths import Paths, learn
 from evaluation.robustness.refit import Ask, one_outcome, refit
-from evaluation.robustness.row import Check, check_whole, not_told, percent
+from evaluation.robustness.row import Check, check_whole, not_told
 from evaluation.robustness.working import Working
+from evaluation.words import about
 
 CHECK, ASKS = "missing_returns_value", "Which missing return would tell us most?"
 UNIT = "share by which the error shrinks"
@@ -105,7 +106,7 @@ def _summary(panel: Panel, rows: list[dict[str, Any]], missing: int, tried: int)
     else:
         words = (
             f"Of {missing} missing returns, that of {panel.unit} {best['unit']} for {best['period']} would tell most: "
-            f"it alone would narrow the interval by {percent(best['shrinks'])}."
+            f"it alone would narrow the interval by {about(best['shrinks'])}."
         )
     if tried < missing:
         words += f" {tried} were tried."

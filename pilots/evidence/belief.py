@@ -27,8 +27,8 @@ from evaluation.robustness import (
     series_breaks,
     specification_curve,
 )
-from evaluation.robustness.row import percent
 from evaluation.sensitivity import Bounds, bounds, missed_trend
+from evaluation.words import about
 from pilots.catalogue import Outcome
 from pilots.panels import PARTNERSHIP, Question
 from pilots.periods import parse
@@ -301,7 +301,7 @@ def placebo_picture(few: FewClusters | NotEstimable) -> dict[str, Any] | None:
         kept = values[np.unique(np.linspace(0, len(values) - 1, min(SHOWN, len(values))).astype(int))]
         share = float((np.abs(values) >= abs(few.estimate) * (1 - 1e-9)).mean())
         reading = (
-            f"Had the reform gone to other areas, a difference at least as large would have come up {percent(share)} of the time "
+            f"Had the reform gone to other areas, a difference at least as large would have come up {about(share)} of the time "
             "by chance alone."
         )
         return {

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from evaluation import Inference, Panel, Result, estimate
-from evaluation.inference.clustered import cluster_sums
+from evaluation.inference.base import group_sums
 from evaluation.inference.permutation import reform
 from evaluation.inference.placebo_groups import DEFAULTS as PLACEBO
 from evaluation.inference.placebo_groups import conley_taber, ferman_pinto
@@ -134,7 +134,7 @@ def by_hand() -> Callable[..., tuple[np.ndarray, np.ndarray]]:
         if not isinstance(result, Result):
             return np.full(2, np.nan), np.full(3, np.nan)
         at = np.flatnonzero(result.labels["kind"].isin(["overall", "average"]))
-        sums = cluster_sums(result.scores[:, at], clusters)
+        sums = group_sums(result.scores[:, at], clusters)
         products = sums.T @ sums
         return result.estimates[at], np.array([products[0, 0], products[0, 1], products[1, 1]])
 

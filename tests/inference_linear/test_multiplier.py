@@ -7,7 +7,8 @@ from scipy import stats
 
 from evaluation.errors import OptionError
 from evaluation.estimators import estimate
-from evaluation.inference.clustered import cluster_sums, clustered
+from evaluation.inference.base import group_sums
+from evaluation.inference.clustered import clustered
 from evaluation.inference.multiplier import DEFAULTS, WEIGHTS, multiplier, multipliers
 from evaluation.panel import Panel
 
@@ -52,7 +53,7 @@ def test_algorithm_1_by_hand(result):
     got = multiplier(result, None, DEFAULTS)
     good = np.isfinite(got.std_error)
     codes = result.panel.cluster_codes()[1]
-    drawn = multipliers(999, codes.max() + 1, "mammen", DEFAULTS["seed"]) @ cluster_sums(result.scores, codes)[:, good]
+    drawn = multipliers(999, codes.max() + 1, "mammen", DEFAULTS["seed"]) @ group_sums(result.scores, codes)[:, good]
     ordered = np.sort(drawn, axis=0)
     error = (ordered[749] - ordered[249]) / (stats.norm.ppf(0.75) - stats.norm.ppf(0.25))
     assert got.std_error[good] == pytest.approx(error)

@@ -24,7 +24,7 @@ from evaluation.robustness import (
     series_breaks,
     specification_curve,
 )
-from evaluation.robustness.placebos import holm
+from evaluation.robustness.placebos import _with_holm
 from evaluation.robustness.refit import effect, moved, without_cells
 
 Make = Callable[..., Panel]
@@ -115,15 +115,10 @@ def test_placebo_dates_refuse_where_no_period_is_left(small: Make) -> None:
         placebo_dates(small(), Ask("group_time", {"bogus": 1}))
 
 
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
-def test_holm_is_between_the_plain_and_bonferroni(p_values: list[float]) -> None:
-    adjusted = holm(p_values)
-    assert all(p <= a <= min(1, len(p_values) * p) + 1e-15 for p, a in zip(p_values, adjusted, strict=True))
-    assert min(adjusted) == min(1.0, len(p_values) * min(p_values))
-
-
-def test_holm_by_hand() -> None:
-    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+def test_holm_by_hand_and_rows_without_a_p_value_stay_without() -> None:
+    rows = _with_holm([{"p_value": p} for p in (0.01, 0.04, None, 0.03)])
+    assert [row["adjusted"] for row in rows] == [pytest.approx(0.03), pytest.approx(0.06), None, pytest.approx(0.06)]
+    assert _with_holm([{"p_value": None}]) == [{"p_value": None, "adjusted": None}]
 
 
 def test_placebo_outcomes(small: Make) -> None:

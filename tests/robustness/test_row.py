@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evaluation import NotEstimable, OptionError
-from evaluation.robustness.row import Check, listing, not_told, percent, plain, probability, say
+from evaluation.robustness.row import Check, listing, not_told, say
+from evaluation.words import about, plain, probability
 
 
 @pytest.mark.parametrize(
@@ -31,7 +32,7 @@ def test_numbers_in_sentences(value: float, words: str) -> None:
 
 
 def test_shares_never_round_to_all_or_nothing() -> None:
-    assert [percent(share) for share in (0, 0.001, 0.5, 0.999, 1)] == ["0%", "less than 1%", "50%", "more than 99%", "100%"]
+    assert [about(share) for share in (0, 0.001, 0.5, 0.999, 1)] == ["0%", "less than 1%", "50%", "more than 99%", "100%"]
     assert probability(0.0001) == "p is less than 0.001" and probability(0.0426) == "p = 0.043"
     assert listing([]) == "none" and listing(["a"]) == "a" and listing("abc") == "a, b and c"
     assert listing(range(8), most=5) == "0, 1, 2, 3, 4 and 3 more"

@@ -1,4 +1,4 @@
-"""Numbers in plain words and results as plain JSON, for every part of this package."""
+"""Numbers in plain words and results as plain JSON, in one place."""
 
 from __future__ import annotations
 
@@ -53,8 +53,17 @@ def percent(level: float) -> str:
     return f"{round(100 * level, 4):g}%"
 
 
+def about(share: float) -> str:
+    """A share as a percentage for a sentence: whole numbers, but never 0% or 100% of what is not."""
+    if 0 < share < 0.005:
+        return "less than 1%"
+    if 0.995 <= share < 1:
+        return "more than 99%"
+    return f"{100 * share:.0f}%".replace("-", "\N{MINUS SIGN}")
+
+
 def plain(value: Any) -> Any:
-    """The value as plain JSON: lists for arrays and tuples, None for NaN and for ends that are infinite."""
+    """A value as plain JSON: lists for arrays and tuples, None for NaN and infinities, anything unknown as its text."""
     if isinstance(value, Mapping):
         return {str(key): plain(one) for key, one in value.items()}
     if isinstance(value, np.ndarray | list | tuple):
@@ -63,7 +72,7 @@ def plain(value: Any) -> Any:
         return plain(value.item())
     if isinstance(value, float):
         return value if isfinite(value) else None
-    return value
+    return value if value is None or isinstance(value, bool | int | str) else str(value)
 
 
 def check_share(what: str, value: float, example: str) -> None:
