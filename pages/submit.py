@@ -11,7 +11,8 @@ from data_contracts.corrections import Corrected
 from pages import _comparison, _corrections
 from pages import _frame as frame
 from pages._contract import template_buttons
-from pages._findings import explanations_for, findings_of
+from pages._explain import explained
+from pages._findings import findings_of
 from pages._return import open_return
 from pilots import collections, comparisons, returns
 from pilots.life import ACCEPTED, STATES, SUBMITTED
@@ -47,7 +48,7 @@ def submit(about: tuple[str, ...], upload: Any, done: Corrected) -> None:
     collection, region, period = about[:3]
     store, actor = frame.store(), frame.acting()
     st.header("Submit")
-    explanations = explanations_for(done.report) if done.report.queries else {}
+    explanations = explained(done.report, collection, region, period) if done.report.queries else {}
     before = returns.latest(store, actor, collection, region, period)
     reason = None
     if before is not None:

@@ -142,6 +142,34 @@ def test_what_is_sent_back_comes_to_the_lead_with_its_reason(
     assert (chosen["Collection"], chosen["Region"], chosen["Period"]) == ("ehcp_process", REGION, PERIOD)
 
 
+def test_what_was_said_of_a_query_before_is_offered_and_kept(
+    own: Store, screen: Callable[..., Any], ehcp_csv: Callable[..., bytes]
+) -> None:
+    def refusing(period: str) -> bytes:
+        return ehcp_csv(REGION, period).replace(b",20,60,", b",90,60,", 2)
+
+    why = {"many_refused": "A backlog was cleared."}
+    returns.submit_return(own, LOCAL_ADMINISTRATOR, "ehcp_process", REGION, PERIOD, "a.csv", refusing(PERIOD), explanations=why)
+    shown = screen()
+    shown.sign_in("Lead of North East")
+    shown.go(SUBMIT)
+    shown.choose("Collection", "ehcp_process")
+    shown.choose("Period", "2023/24 spring")
+    shown.upload("spring.csv", refusing("2023/24 spring"))
+    shown.press("Check my file")
+    assert "Said of it before" in shown.words and "A backlog was cleared." in shown.words
+    shown.press("Submit this return")
+    assert "Explain each query" in shown.words, "nothing is carried forward by itself"
+    shown.app.checkbox[0].check()
+    shown.run()
+    shown.press("Keep these explanations for later")
+    assert "Your explanations are kept" in shown.words
+    shown.press("Submit this return")
+    assert "Return received" in shown.words
+    newest = returns.submissions(own, LOCAL_ADMINISTRATOR, "ehcp_process", REGION, "2023/24 spring")[0]
+    assert len(newest.explanations) == 2 and set(newest.explanations.values()) == {"A backlog was cleared."}
+
+
 def test_a_new_version_shows_its_difference_to_the_one_before(
     own: Store, screen: Callable[..., Any], ehcp_csv: Callable[..., bytes]
 ) -> None:
