@@ -9,16 +9,8 @@ from data_contracts.guide import Guide
 from pages import _frame as frame
 from pilots import templates
 
-COLUMNS = {
-    "column": "Name",
-    "label": "In words",
-    "description": "What to enter",
-    "unit": "Unit",
-    "required": "Required",
-    "allowed": "Allowed",
-    "symbols": "Symbols",
-    "other_headings": "Also read as",
-}
+COLUMNS = {"column": "Name", "what": "What to enter", "required": "Required", "allowed": "Allowed", "marks": "Or a symbol"}
+OTHERS = {"column": "Name", "other_headings": "Also read as"}
 RULES = {"message": "What is said", "fix": "What to do", "consequence": "If not so", "rule": "Rule"}
 
 
@@ -37,11 +29,20 @@ def template_buttons(collection: str, region: str, period: str) -> None:
         )
 
 
+def column(row: dict[str, str]) -> dict[str, str]:
+    """One column in few cells: the symbols' meanings stand in a table of their own."""
+    marks = ", ".join(part.split(" (")[0] for part in row["symbols"].split("), "))
+    allowed = f"{row['allowed']} ({row['unit']})" if row["unit"] else row["allowed"]
+    return {**row, "what": f"{row['label']}. {row['description']}", "allowed": allowed, "marks": marks}
+
+
 def guide(words: Guide) -> None:
     """The field guide: what holds for the whole return, its columns, symbols and checks."""
     frame.table(pandas.DataFrame(list(words.facts), columns=["About the return", "Answer"]))
     st.subheader("Columns")
-    frame.table(frame.records(list(words.columns), COLUMNS))
+    frame.table(frame.records([column(row) for row in words.columns], COLUMNS))
+    with st.expander("Other headings that are read as these, and told"):
+        frame.table(frame.records(list(words.columns), OTHERS))
     if words.symbols:
         st.subheader("Symbols in place of a number")
         frame.table(pandas.DataFrame(list(words.symbols.items()), columns=["Symbol", "Meaning"]))

@@ -163,6 +163,37 @@ def test_a_template_has_the_keys_of_the_last_return_and_never_writes_over_a_file
     assert (country["region"], country["rows"]) == ("", 0)
 
 
+def test_a_file_comes_back_marked_corrected_and_compared(
+    run: Callable[..., Result], speak: Speak, files: dict[str, str], tmp_path: Path
+) -> None:
+    marked, listed = tmp_path / "marked.xlsx", tmp_path / "findings.csv"
+    report = speak("check", files["with faults"], *ABOUT, "--annotated", str(marked), "--findings", str(listed), code=1)
+    book = load_workbook(marked)
+    assert book["Findings"].max_row == 5 + len(report["findings"])
+    first = report["findings"][0]
+    assert first["message"] in book["Return"][first["cell"]].comment.text
+    assert listed.read_text(encoding="utf-8-sig").count("\n") == 1 + len(report["findings"])
+    assert "is there already" in run("check", files["with faults"], *ABOUT, "--findings", str(listed)).stderr
+
+    named = tmp_path / "named.csv"
+    named.write_bytes(Path(files["corrected"]).read_bytes().replace(b"E06000001", b"Hartlepool"))
+    text = run("check", str(named), *ABOUT).stdout
+    assert "Corrections on offer: 1" in text and "--accept-corrections values.name_for_code" in text
+    accept = ("--accept-corrections", "values.name_for_code")
+    done = speak("check", str(named), *ABOUT, *accept, "--compare")
+    assert [one["after"] for one in done["corrections"]["made"]] == ["E06000001"]
+    assert done["comparison"]["version"] is None and done["comparison"]["last"]["period"] == "2024/25 spring"
+    told = " ".join(run("check", str(named), *ABOUT, *accept, "--compare").stdout.split())
+    for words in ("Corrections accepted: 1", "Beside EHCP-PROCESS", "Figures as evaluators will see them", "Who has given what"):
+        assert words in told
+    assert "not on offer" in speak("check", str(named), *ABOUT, "--accept-corrections", "nonsense", code=1)["error"]
+    why = [part for one in done["findings"] if one["severity"] == "query" for part in ("--explain", f"{one['key']}=Right")]
+    receipt = speak("submit", str(named), *ABOUT, *accept, *why)
+    assert receipt["corrections"] == 1
+    beside = speak("compare", receipt["reference"])
+    assert beside["last"] == done["comparison"]["last"] and run("compare", receipt["reference"]).exit_code == 0
+
+
 def test_a_lead_cannot_send_for_another_region(speak: Speak, files: dict[str, str]) -> None:
     refused = speak("check", files["corrected"], *ABOUT, "--as", "lead-E12000007", code=1)
     assert "for region E12000001" in refused["error"]
