@@ -1,5 +1,6 @@
 """Planned or exploratory: whether a run does what a plan said, and whether that was sealed before the results could be seen."""
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -150,7 +151,7 @@ def _differences(planned: Any, here: Any, place: str) -> Iterator[Deviation]:
 
 
 def _text(value: Any) -> str:
-    return "nothing" if value is None else canonical_json(value).replace('"', "")
+    return "nothing" if value is None else json.dumps(value, sort_keys=True, ensure_ascii=False).replace('"', "")
 
 
 def _seen(connection: Any, plan: Plan, sealed_at: datetime, spells: pd.DataFrame) -> Iterator[Seen]:

@@ -156,7 +156,7 @@ def provenance_table(document: Mapping[str, Any], question: Question) -> pandas.
         ("Plan", f"{plan['plan']}, version {plan['version']}"),
         ("Plan registered", moment(registered) if registered else "not before this run"),
         ("Planned or exploratory", standing_words(document)[0]),
-        *(("Departs from the plan", words) for words in standing_words(document)[1:]),
+        *(("Departs from the plan", one["words"]) for one in (document.get("standing") or {}).get("deviations", [])),
         ("Plan digest", document["plan_digest"]),
         ("Release", document["release"]["name"]),
         ("Release digest", document["release_digest"]),
