@@ -90,6 +90,7 @@ PLANTED: tuple[tuple[str, str, str], ...] = (
     ("note", "=1+1", "text.runs"),
     ("school", "(twice)", "rows.duplicate"),
 )
+EACH_RULE = {rule for _, _, rule in PLANTED}
 
 
 def large_return(rows: int, each: int, seed: int = 1) -> tuple[bytes, list[Fault]]:
@@ -126,6 +127,7 @@ def large_return(rows: int, each: int, seed: int = 1) -> tuple[bytes, list[Fault
         cells = table[place]
         if rule == "in_time_within_issued":
             cells[6] = "100"
+        value = f"-{turn + 1}" if value == "0" else value
         cells[HEADING.index(column)] = value
         faults.append(Fault(place + 2, column, value, rule))
     lines = "\n".join([",".join(HEADING), *map(",".join, table), ""])

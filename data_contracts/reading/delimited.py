@@ -27,17 +27,17 @@ def read_delimited(text: str, limits: Limits) -> tuple[RawTable | None, list[Rem
     if declared:
         text, skipped = text[declared.end() :], 1
         remarks.append(Remark("file.declared_delimiter", {"delimiter": DELIMITERS[declared[1]]}))
-    if not text.strip():
+    if not text or text.isspace():
         return None, [*remarks, Remark("file.blank", {}, fatal=True)]
     if text.count("\n") > limits.rows:
         return None, [*remarks, too_many(limits)]
     delimiter = declared[1] if declared else _delimiter(text)
     if not declared and delimiter != ",":
         remarks.append(Remark("file.delimiter", {"delimiter": DELIMITERS[delimiter]}))
-    if _SMART_QUOTED.search(text):
+    if ("“" in text or "”" in text) and _SMART_QUOTED.search(text):
         remarks.append(Remark("file.smart_quotes", _place(text, _SMART_QUOTED, skipped)))
     if '"' not in text and delimiter in text:
-        table, faults = _plain(text, delimiter, skipped, limits)
+        table, faults = _even(text, delimiter, skipped, limits) or _plain(text, delimiter, skipped, limits)
     else:
         table, faults = _quoted(text, delimiter, skipped, limits)
     return table, [*remarks, *faults]
@@ -49,6 +49,8 @@ def too_many(limits: Limits) -> Remark:
 
 
 def _line_ends(text: str) -> tuple[str, list[Remark]]:
+    if "\r" not in text:
+        return text, []
     windows = text.count("\r\n")
     kinds = {"\\r\\n": windows, "\\n": text.count("\n") - windows, "\\r": text.count("\r") - windows}
     used = [name for name, count in kinds.items() if count]
@@ -79,6 +81,36 @@ def _place(text: str, pattern: re.Pattern[str], skipped: int) -> dict[str, objec
     if not found:
         return {}
     return {"row": text.count("\n", 0, found.start(0) + 1) + 1 + skipped, "value": found.group().strip(",;\t|\n")}
+
+
+def _even(text: str, delimiter: str, skipped: int, limits: Limits) -> tuple[RawTable | None, list[Remark]] | None:
+    """Text without quotation marks or blank lines in which no row is longer than the first, as most are; None for any other."""
+    if "\n\n" in text or text.startswith(("\n", "\ufeff")):
+        return None
+    try:
+        cells = pl.read_csv(
+            text.encode(), separator=delimiter, has_header=False, infer_schema=False, quote_char=None, empty_string_is_null=False
+        )
+    except (pl.exceptions.ComputeError, pl.exceptions.NoDataError):
+        return None
+    lines = text.count("\n") + (not text.endswith("\n"))
+    if cells.height != lines or not 1 < cells.width <= limits.columns:
+        return None
+    if cells.width * cells.height > limits.cells:
+        return None, [too_many(limits)]
+    names = [str(place) for place in range(cells.width)]
+    cells.columns = names
+    short = cells[names[-1]].has_nulls()
+    width = pl.sum_horizontal(pl.col(names).is_not_null()) if short else pl.lit(cells.width)
+    number = pl.int_range(1 + skipped, pl.len() + 1 + skipped, dtype=pl.Int64)
+    table = cells.select(
+        number.alias(ROW), width.cast(pl.Int64).alias(WIDTH), pl.col(names).fill_null("") if short else pl.col(names)
+    )
+    if (cells[names[0]].str.strip_chars() == "").any():
+        table = table.filter(pl.any_horizontal(pl.col(names).str.strip_chars() != ""))
+        if table.is_empty():
+            return None, [Remark("file.blank", {}, fatal=True)]
+    return RawTable(table, blank_rows=lines - table.height, delimited=True), []
 
 
 def _plain(text: str, delimiter: str, skipped: int, limits: Limits) -> tuple[RawTable | None, list[Remark]]:

@@ -13,6 +13,8 @@ _WINDOWS_SIGNS = re.compile(rb"[a-z][\x92\x96\x97\x9a\x9c\x9e\x9f][a-z]|[ 0-9][\
 _LONG_LETTER = re.compile(rb"[\xc3-\xf4][\x80-\xbf]+|\xc2[\x80-\xbf]")
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _TEXT_LINE_END = re.compile(r"\r\n|\r|\n")
+# Every byte but those of control characters, to be taken out: a look at what is left is quicker than a search.
+_NO_CONTROLS = bytes({*range(256)} - {*range(9), *range(14, 32)})
 _CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1f]")
 
 
@@ -34,7 +36,7 @@ def decode(content: bytes) -> tuple[str, list[Remark]]:
     if unmarked:
         return _sixteen(content, unmarked, "UTF-16 without a mark")
     text, remarks = _eight(content.removeprefix(b"\xef\xbb\xbf"))
-    if _CONTROLS.search(text):
+    if content.translate(None, _NO_CONTROLS) and _CONTROLS.search(text):
         return _controls(text, remarks)
     return text, remarks
 

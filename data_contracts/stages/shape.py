@@ -19,6 +19,7 @@ _EXAMPLE = re.compile(
     r"^(example|e\.g\.|for example|sample row|enter\b|fill in\b|please\b|instructions?\b|how to\b|type here|"
     r"(delete|do not (delete|edit|change)) this)"
 )
+_WORD = r"(?i)\p{L}{3}|e\W?g\W|n\W?b\W"
 _FOOTNOTE = re.compile(r"^(source|notes?|footnotes?|n\.b\.|prepared by)\b")
 
 
@@ -159,7 +160,8 @@ def _heading_width(state: State) -> int:
 def _take_rows(state: State) -> None:
     """The rows below the headings, with all their cells; the stages that follow take rows out and then keep the columns found."""
     if state.table is not None:
-        state.data = state.table.cells.filter(pl.col(ROW) > state.header)
+        # Rows are in order: a slice copies nothing.
+        state.data = state.table.cells[state.table.cells[ROW].search_sorted(state.header, side="right") :]
         state.rows_read = state.data.height
 
 
@@ -195,10 +197,14 @@ def stray_rows(state: State) -> None:
     if state.data.is_empty() or not state.positions:
         return
     places = [name for name in state.data.columns if name not in {ROW, WIDTH}]
+    # A row with at most two cells filled has a blank among the first three; a total or an example is known by its first cell.
+    front = pl.any_horizontal(pl.col(name).str.strip_chars() == "" for name in places[:3])
+    begins = state.data[places[0]].unique()
+    words = begins.filter(begins.str.contains(_WORD))
+    rows = state.data.filter(front | pl.col(places[0]).is_in(words))
     filled = pl.sum_horizontal((pl.col(name).str.strip_chars() != "").cast(pl.Int32) for name in places)
     first = pl.coalesce(pl.when(pl.col(name).str.strip_chars() != "").then(pl.col(name)) for name in places)
-    table = state.data.select(ROW, filled.alias("filled"), first.alias("first"))
-    odd = table.filter((pl.col("filled") <= 1) | ~pl.col("first").str.contains(r"^\s*[EWSN][0-9]{8}\s*$"))
+    odd = rows.select(ROW, filled.alias("filled"), first.alias("first"))
     columns = len(state.contract.columns)
     said = [(row, text, _stray(plain(text[:200]), count, columns)) for row, count, text in odd.iter_rows()]
     out = pl.DataFrame(
@@ -225,7 +231,7 @@ def ragged(state: State) -> None:
     width = _heading_width(state)
     # Blank cells at the end are harmless where the headings, or all rows, have them; in one row alone they are cells moved along.
     headings_end = int(state.table.cells.filter(pl.col(ROW) == state.header)[WIDTH][0])
-    most = max(headings_end, min(state.data[WIDTH].to_list()))
+    most = max(headings_end, int(state.data[WIDTH].to_numpy().min()))
     beyond = [pl.col(str(place)).str.strip_chars() != "" for place in range(width, state.table.width)]
     extra = pl.any_horizontal(beyond) if beyond else pl.lit(False)
     long = state.data.filter(extra | (pl.col(WIDTH) > most))

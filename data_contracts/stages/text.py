@@ -13,6 +13,14 @@ _COMBINING = r"\p{L}\p{M}"
 _INVISIBLE = r"\p{M}{3,}|[\x00-\x08\x0b\x0c\x0e-\x1f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufffd]"
 _MOJIBAKE = r"Ã[\u0080-\u00bf]|â€|Â[£\u00a0-\u00bf]"
 _OTHER_ALPHABET = r"\p{Cyrillic}|\p{Greek}"
+TEXT_RULES = (
+    ("text.runs", _RUNS),
+    ("text.markup", _MARKUP),
+    ("text.invisible", _INVISIBLE),
+    ("text.mojibake", _MOJIBAKE),
+    ("text.combining", _COMBINING),
+    ("text.other_alphabet", _OTHER_ALPHABET),
+)
 
 
 def free_text(state: State) -> None:
@@ -20,17 +28,13 @@ def free_text(state: State) -> None:
     for column in state.contract.columns:
         if column.name not in state.data.columns or not column.free_text:
             continue
-        text = pl.col(column.name)
-        state.add_rows("text.too_long", text.str.len_chars() > column.max_length, column.name, most=column.max_length)
-        for rule, pattern in (
-            ("text.runs", _RUNS),
-            ("text.markup", _MARKUP),
-            ("text.invisible", _INVISIBLE),
-            ("text.mojibake", _MOJIBAKE),
-            ("text.combining", _COMBINING),
-            ("text.other_alphabet", _OTHER_ALPHABET),
-        ):
-            state.add_rows(rule, text.str.contains(pattern), column.name)
+        rows = state.data.select(ROW, pl.col(column.name).alias("value")).filter(pl.col("value") != "")
+        text = pl.col("value")
+        state.add_table(
+            "text.too_long", rows.filter(text.str.len_chars() > column.max_length), column.name, most=column.max_length
+        )
+        for rule, pattern in TEXT_RULES:
+            state.add_table(rule, rows.filter(text.str.contains(pattern)), column.name)
 
 
 def personal_data(state: State) -> None:
@@ -50,7 +54,12 @@ def personal_data(state: State) -> None:
 
 def _look(state: State, cells: pl.DataFrame, name: str, column: str | None, place: int, sheet: str | None) -> None:
     """One finding a cell; the value itself is not repeated."""
-    found = cells.filter(pl.col(name).str.contains(ANY)).select(ROW, pl.col(name).alias("#entered"))
+    found = (
+        cells.select(ROW, name)
+        .filter(pl.col(name) != "")
+        .filter(pl.col(name).str.contains(ANY))
+        .select(ROW, pl.col(name).alias("#entered"))
+    )
     if found.is_empty():
         return
     texts = found["#entered"].unique().to_list()

@@ -26,26 +26,25 @@ _SPECIAL = {
 
 def trim(state: State) -> None:
     """Take spaces off the ends of cells, and say so."""
-    for column in state.contract.columns:
-        if column.name not in state.data.columns:
-            continue
-        before = state.data[column.name]
-        after = before.str.strip_chars(SPACE)
-        changed = int((before != after).sum())
-        if changed:
-            row = int(state.data.filter(before != after)[ROW][0])
-            state.data = state.data.with_columns(after.alias(column.name))
-            state.add("types.trimmed", row=row, column=column.name, count=f"{changed:,}", cell="")
+    names = [column.name for column in state.contract.columns if column.name in state.data.columns]
+    after = state.data.select(pl.col(names).str.strip_chars(SPACE))
+    changed = state.data.select((pl.col(name) != after[name]).sum() for name in names).row(0)
+    for name, count in zip(names, changed, strict=True):
+        if count:
+            row = int(state.data.filter(state.data[name] != after[name])[ROW][0])
+            state.data = state.data.with_columns(after[name])
+            state.add("types.trimmed", row=row, column=name, count=f"{count:,}", cell="")
 
 
 def cast(state: State) -> None:
     """Make the grid of values, texts and symbols; say what cannot be cast."""
-    parts = [state.data.select(ROW)]
     special = _special_cells(state)
-    for column in state.contract.columns:
-        if column.name in state.data.columns:
-            parts.append(_cast_column(state, column, special.get(column.name, {})))
-    state.grid = pl.concat(parts, how="horizontal")
+    columns = [column for column in state.contract.columns if column.name in state.data.columns]
+    parts = [part for column in columns for part in _parts(column, special.get(column.name, {}))]
+    made = state.data.select(ROW, *parts)
+    for column in columns:
+        _say(state, made, column, special.get(column.name, {}))
+    state.grid = made.select(name for name in made.columns if not name.endswith(("#blank", "#bad", "#long")))
 
 
 def _special_cells(state: State) -> dict[str, dict[int, tuple[str, str]]]:
@@ -66,33 +65,41 @@ def _harmless(kind: str, column: Column) -> bool:
     return (kind == "date" and column.type == "date") or (kind == "percent" and (share or not column.is_number))
 
 
-def _cast_column(state: State, column: Column, special: dict[int, tuple[str, str]]) -> pl.DataFrame:
-    name, rows, text = column.name, state.data[ROW], state.data[column.name]
-    marked = rows.is_in(list(special)) if special else pl.repeat(False, text.len(), eager=True)
+def _parts(column: Column, special: dict[int, tuple[str, str]]) -> list[pl.Expr]:
+    """A column's values, texts and symbols, and which cells are blank, bad, or have a great many decimals."""
+    name, text = column.name, pl.col(column.name)
+    unmarked = ~pl.col(ROW).is_in(list(special)) if special else pl.lit(True)
+    blank = (text == "") & unmarked
+    symbol = text.is_in(list(column.symbols)) & unmarked if column.symbols else pl.lit(False)
+    fits = (text.str.contains(_PATTERNS[column.type]) if column.type in _PATTERNS else text != "") & ~symbol & unmarked
+    kept = pl.when(fits).then(text)
+    typed = kept.str.to_date("%Y-%m-%d", strict=False) if column.type == "date" else kept.cast(_DTYPES[column.type], strict=False)
+    parts = [
+        typed.alias(name),
+        text.alias(f"{name}#text"),
+        (pl.when(symbol).then(text) if column.symbols else pl.lit(None, dtype=pl.String)).alias(f"{name}#symbol"),
+        blank.alias(f"{name}#blank"),
+        (typed.is_null() & ~blank & ~symbol & unmarked).alias(f"{name}#bad"),
+    ]
+    return [*parts, (fits & text.str.contains(_LONG_DECIMAL)).alias(f"{name}#long")] if column.type == "number" else parts
+
+
+def _say(state: State, made: pl.DataFrame, column: Column, special: dict[int, tuple[str, str]]) -> None:
+    """What cannot be cast, and what is blank."""
+    name, allowed = column.name, _allowed(state.contract, column)
     if special:
         seen = [{ROW: row, "value": entered, "#rule": rule} for row, (rule, entered) in special.items()]
-        state.add_groups(pl.DataFrame(seen).join(rows.to_frame(), on=ROW).sort(ROW), name, unit=column.unit or "text")
-    blank = (text == "") & ~marked
-    allowed = _allowed(state.contract, column)
+        state.add_groups(pl.DataFrame(seen).join(made.select(ROW), on=ROW).sort(ROW), name, unit=column.unit or "text")
     if column.required:
         rule = "types.blank" if column.is_number else "types.no_entry"
-        state.add_rows(rule, blank, name, label=column.label, symbols=allowed)
-    symbol = text.is_in(list(column.symbols)) & ~marked if column.symbols else pl.repeat(False, text.len(), eager=True)
-    fits = text.str.contains(_PATTERNS[column.type]) if column.type in _PATTERNS else text != ""
-    values = text.set(~(fits & ~symbol & ~marked), None)
-    typed = (
-        values.str.to_date("%Y-%m-%d", strict=False) if column.type == "date" else values.cast(_DTYPES[column.type], strict=False)
-    )
-    bad = typed.is_null() & ~blank & ~symbol & ~marked
-    if bad.any():
-        found = pl.DataFrame([rows.filter(bad), text.filter(bad).alias("value")])
+        state.add_rows(rule, made[f"{name}#blank"], name, label=column.label, symbols=allowed)
+    if made[f"{name}#bad"].any():
+        found = made.filter(pl.col(f"{name}#bad")).select(ROW, pl.col(f"{name}#text").alias("value"))
         late = bool(state.table and state.table.late)
         words = _diagnoses(column, found["value"].unique(maintain_order=True).to_list(), late)
         state.add_groups(found.join(words, on="value", maintain_order="left"), name, unit=column.unit or "", symbols=allowed)
-    if column.type == "number":
-        state.add_once("types.long_decimal", fits & text.str.contains(_LONG_DECIMAL), name)
-    marks = text.set(~symbol, None)
-    return pl.DataFrame([typed.alias(name), text.alias(f"{name}#text"), marks.alias(f"{name}#symbol")])
+    if f"{name}#long" in made.columns:
+        state.add_once("types.long_decimal", made[f"{name}#long"], name)
 
 
 def _diagnoses(column: Column, texts: list[str], late: bool) -> pl.DataFrame:
