@@ -84,7 +84,7 @@ def _place(text: str, pattern: re.Pattern[str], skipped: int) -> dict[str, objec
 
 
 def _even(text: str, delimiter: str, skipped: int, limits: Limits) -> tuple[RawTable | None, list[Remark]] | None:
-    """Text without quotation marks or blank lines in which no row is longer than the first, as most are; None for any other."""
+    """Text without quotation marks or blank lines in which all rows are of one length, as most are; None for any other."""
     if "\n\n" in text or text.startswith(("\n", "\ufeff")):
         return None
     try:
@@ -98,14 +98,13 @@ def _even(text: str, delimiter: str, skipped: int, limits: Limits) -> tuple[RawT
         return None
     if cells.width * cells.height > limits.cells:
         return None, [too_many(limits)]
+    # No row is longer: where the signs are as many as they can be, none is shorter either.
+    if text.count(delimiter) != (cells.width - 1) * lines:
+        return None
     names = [str(place) for place in range(cells.width)]
     cells.columns = names
-    short = cells[names[-1]].has_nulls()
-    width = pl.sum_horizontal(pl.col(names).is_not_null()) if short else pl.lit(cells.width)
     number = pl.int_range(1 + skipped, pl.len() + 1 + skipped, dtype=pl.Int64)
-    table = cells.select(
-        number.alias(ROW), width.cast(pl.Int64).alias(WIDTH), pl.col(names).fill_null("") if short else pl.col(names)
-    )
+    table = cells.select(number.alias(ROW), pl.lit(cells.width, dtype=pl.Int64).alias(WIDTH), *names)
     if (cells[names[0]].str.strip_chars() == "").any():
         table = table.filter(pl.any_horizontal(pl.col(names).str.strip_chars() != ""))
         if table.is_empty():

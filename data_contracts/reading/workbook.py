@@ -27,7 +27,7 @@ def read_workbook(content: bytes, limits: Limits) -> tuple[tuple[RawTable, ...],
     Returns:
         One raw table for each sheet with text in it, in order; and remarks.
     """
-    answer = ask(content, settings_of(limits), limits.worker_seconds)
+    answer = ask(content, settings_of(limits), limits.worker_seconds, _WORKER)
     if answer.get("fault") == "file.too_many_cells":
         return (), [too_many(limits)]
     if "fault" in answer:
@@ -55,7 +55,7 @@ def settings_of(limits: Limits) -> dict[str, Any]:
     }
 
 
-def ask(content: bytes, settings: dict[str, Any], seconds: int, worker: Path = _WORKER) -> dict[str, Any]:
+def ask(content: bytes, settings: dict[str, Any], seconds: int, worker: Path) -> dict[str, Any]:
     """The answer of a worker; one that the system stopped was reading something too heavy."""
     # -I and -B: neither modules beside the worker nor the user's own are found, and nothing is written.
     command = [sys.executable, "-I", "-B", str(worker), json.dumps(settings)]
