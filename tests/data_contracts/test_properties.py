@@ -171,7 +171,7 @@ def name_made_safe(filename: str) -> None:
 
 BYTES = given(content=st.binary(max_size=400), filename=st.text(max_size=30))
 test_any_bytes = QUICK(BYTES(any_bytes))
-test_many_any_bytes = many(3000, BYTES(any_bytes))
+test_many_bytes = many(3000, BYTES(any_bytes))
 
 
 TABLES = given(
@@ -180,7 +180,7 @@ TABLES = given(
     codec=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "cp1252", "mac-roman"]),
 )
 test_any_table_under_good_headings = QUICK(TABLES(any_table_under_good_headings))
-test_many_any_table_under_good_headings = many(900, TABLES(any_table_under_good_headings))
+test_many_table_under_good_headings = many(900, TABLES(any_table_under_good_headings))
 
 
 CHANGED_CELLS = given(
@@ -188,7 +188,7 @@ CHANGED_CELLS = given(
     name=st.sampled_from(sorted(contracts())),
 )
 test_any_cells_in_a_good_table = QUICK(CHANGED_CELLS(any_cells_in_a_good_table))
-test_many_any_cells_in_a_good_table = many(900, CHANGED_CELLS(any_cells_in_a_good_table))
+test_many_cells_in_a_good_table = many(900, CHANGED_CELLS(any_cells_in_a_good_table))
 
 
 CUT_TEXT = given(place=st.floats(0, 1), size=st.integers(0, 30), put=st.binary(max_size=30))
@@ -236,4 +236,4 @@ ANY_WORKBOOK = given(
     late=st.booleans(),
 )
 test_any_workbook = QUICK(ANY_WORKBOOK(any_workbook))
-test_many_any_workbook = many(500, ANY_WORKBOOK(any_workbook))
+test_many_workbook = many(500, ANY_WORKBOOK(any_workbook))
