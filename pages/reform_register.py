@@ -10,6 +10,7 @@ import streamlit as st
 
 from data_contracts import Report
 from pages import _frame as frame
+from pages._contract import template_buttons
 from pages._findings import explanations_for, findings_of
 from pilots import collections, register
 from pilots.catalogue import reform_labels
@@ -34,8 +35,7 @@ def shown(spells: pandas.DataFrame) -> None:
 
 def add() -> None:
     """Check a file, then take it as the next version of the register."""
-    template = collections.contract_file(collections.REGISTER).template
-    st.download_button("Download a template (CSV)", template, "reform_register.csv", "text/csv")
+    template_buttons(collections.REGISTER, "", "")
     upload = st.file_uploader("Reform register (CSV or XLSX)", key="register")
     if upload is None:
         return
@@ -47,7 +47,7 @@ def add() -> None:
     known, report = st.session_state.get("register-checked", (None, None))
     if known != digest:
         return
-    findings_of(report, digest)
+    findings_of(report, digest, content)
     if not report.errors:
         take(upload, report)
 
