@@ -147,6 +147,9 @@ class Looker:
         self.page.get_by_test_id("stRadio").get_by_text(who).click()
         self.settled()
         self.press("Sign in")
+        # The reader's first screen may take a while to come; until then the one before still stands.
+        self.page.wait_for_function("() => !(document.querySelector('h1')?.innerText ?? 'Sign').startsWith('Sign')")
+        self.settled()
 
     def text(self) -> str:
         return self.page.get_by_test_id("stMain").inner_text()
