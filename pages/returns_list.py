@@ -46,10 +46,14 @@ def listing(found: list[Receipt]) -> None:
     if opened in references:
         st.session_state["reference"] = opened
     reference = st.selectbox("Open a return", references, index=None, key="reference", placeholder="Choose a reference")
+    title, table = f"{len(shown):,} of {len(rows):,} returns", frame.records(shown, {name: name for name in rows[0]})
     if reference:
         one(reference)
-    st.header(f"{len(shown):,} of {len(rows):,} returns")
-    frame.long_table(frame.records(shown, {name: name for name in rows[0]}), "returns")
+        with st.expander(title):
+            frame.long_table(table, "returns")
+    else:
+        st.header(title)
+        frame.long_table(table, "returns")
 
 
 def main() -> None:
