@@ -5,6 +5,7 @@ from datetime import date, datetime
 from typing import Any
 
 from pilots.life import RETURNED, STATES, WITHDRAWN
+from pilots.periods import LONDON
 
 
 @dataclass(frozen=True)
@@ -139,4 +140,5 @@ class Receipt:
 
 
 def _moment(when: datetime) -> str:
-    return f"{when:%d %B %Y, %H:%M:%S %Z}"
+    """A moment by the clock in London, by whose days deadlines are counted."""
+    return f"{when.astimezone(LONDON):%d %B %Y, %H:%M:%S %Z}"

@@ -101,6 +101,7 @@ def test_the_day_that_the_bytes_came_counts_though_the_check_ends_later(
     assert (in_time.due, in_time.late_days) == (day.isoformat(), 0) and "received in time" in in_time.text()
     late = sent(last, "2023/24 spring")
     assert late.late_days == 1 and "received 1 day late" in late.text() and late.to_dict()["late_days"] == 1
+    assert f"Received: {last:%d %B %Y}, 00:00:00" in late.text(), "told by the clock in London, by which it is late"
     assert sent(last + timedelta(days=30), "2023/24 summer").late_days == 31
     found = {one.period: one for one in due.returns_due(any_store, lead, collection=EHCP)}
     assert (found["2023/24 spring"].timing, found[TERM].timing) == ("came 1 day late", "came in time")
