@@ -154,6 +154,12 @@ class Looker:
     def text(self) -> str:
         return self.page.get_by_test_id("stMain").inner_text()
 
+    def work(self, name: str, words: str) -> None:
+        """Press a button behind which lies long work, and wait for the words that tell its end."""
+        self.page.get_by_role("button", name=name, exact=True).click()
+        self.page.get_by_test_id("stMain").get_by_text(words).first.wait_for(timeout=6 * PATIENCE)
+        self.settled()
+
     def sees(self, words: str) -> None:
         """Wait until words stand on the screen: what a task gives may come after the press that asked for it has settled."""
         self.page.get_by_test_id("stMain").get_by_text(words).first.wait_for()
