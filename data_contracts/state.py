@@ -32,6 +32,7 @@ class State:
         ignored: headings the contract does not know.
         positions: place of each column found in the table, from 0.
         data: data rows: row number and the trimmed text of each column found.
+        fits: for each column found, whether the text of a cell can be cast.
         set_aside: numbers of the rows that were taken out with an error.
         rows_read: number of data rows, those that were taken out with an error included.
         grid: beside the row number, for each column found its typed value (null where blank, symbol or fault), its text as
@@ -56,6 +57,7 @@ class State:
     ignored_positions: list[int] = field(default_factory=list)
     positions: dict[str, int] = field(default_factory=dict)
     data: pl.DataFrame = field(default_factory=pl.DataFrame)
+    fits: pl.DataFrame = field(default_factory=pl.DataFrame)
     set_aside: set[int] = field(default_factory=set)
     rows_read: int = 0
     grid: pl.DataFrame = field(default_factory=pl.DataFrame)
@@ -100,11 +102,11 @@ class State:
             values["cell"] = self.cell(row, column)
         self.findings.append(built_in(rule, **values))
 
-    def add_rows(self, rule: str, mask: pl.Series | pl.Expr, column: str, **values: Any) -> None:
+    def add_rows(self, rule: str, mask: pl.Series, column: str, **values: Any) -> None:
         """Add a finding of a built-in rule for every data row that a mask names, with the text of the column as its value."""
-        if isinstance(mask, pl.Series) and not mask.any():
+        if not mask.any():
             return
-        self.add_table(rule, self.data.filter(mask).select(ROW, pl.col(column).alias("value")), column, **values)
+        self.add_table(rule, self.data.select(ROW, pl.col(column).alias("value")).filter(mask), column, **values)
 
     def add_table(self, rule: str, rows: pl.DataFrame, column: str | None, **values: Any) -> None:
         """Add a finding of a built-in rule for each row of a table.
@@ -128,7 +130,7 @@ class State:
         """Add one finding of a built-in rule for all data rows that a mask names: the first of them, and their number."""
         count = int(mask.sum())
         if count:
-            row, text = self.data.filter(mask).select(ROW, column).row(0)
+            row, text = self.data.select(ROW, column).filter(mask).row(0)
             self.add(rule, row=row, column=column, value=text, count=f"{count:,}")
 
     def add_rule(self, rule: Rule, rows: pl.DataFrame) -> None:

@@ -26,14 +26,24 @@ _SPECIAL = {
 
 def trim(state: State) -> None:
     """Take spaces off the ends of cells, and say so."""
-    names = [column.name for column in state.contract.columns if column.name in state.data.columns]
-    after = state.data.select(pl.col(names).str.strip_chars(SPACE))
-    changed = state.data.select((pl.col(name) != after[name]).sum() for name in names).row(0)
-    for name, count in zip(names, changed, strict=True):
-        if count:
-            row = int(state.data.filter(state.data[name] != after[name])[ROW][0])
-            state.data = state.data.with_columns(after[name])
-            state.add("types.trimmed", row=row, column=name, count=f"{count:,}", cell="")
+    columns = [column for column in state.contract.columns if column.name in state.data.columns]
+    state.fits = state.data.select(_fits(column) for column in columns)
+    for column in columns:
+        name, after = column.name, pl.col(column.name).str.strip_chars(SPACE)
+        # What fits the pattern of a number or a date has no space to take off.
+        asked = state.data.select(ROW, name)
+        asked = asked.filter(~state.fits[name]) if column.type in _PATTERNS else asked
+        changed = asked.filter(after != pl.col(name))[ROW]
+        if len(changed):
+            state.data = state.data.with_columns(after)
+            state.fits = state.fits.with_columns(state.data.select(_fits(column)).to_series())
+            state.add("types.trimmed", row=int(changed[0]), column=name, count=f"{len(changed):,}", cell="")
+
+
+def _fits(column: Column) -> pl.Expr:
+    """Whether the text of a cell can be cast."""
+    text = pl.col(column.name)
+    return text.str.contains(_PATTERNS[column.type]) if column.type in _PATTERNS else text != ""
 
 
 def cast(state: State) -> None:
@@ -41,7 +51,9 @@ def cast(state: State) -> None:
     special = _special_cells(state)
     columns = [column for column in state.contract.columns if column.name in state.data.columns]
     parts = [part for column in columns for part in _parts(column, special.get(column.name, {}))]
-    made = state.data.select(ROW, *parts)
+    # Lazily, so that what a value, its fault and its symbol have in common is worked out once.
+    both = state.data.hstack(state.fits.rename(lambda name: f"{name}#fits"))
+    made = both.lazy().select(ROW, *parts).collect()
     for column in columns:
         _say(state, made, column, special.get(column.name, {}))
     state.grid = made.select(name for name in made.columns if not name.endswith(("#blank", "#bad", "#long")))
@@ -71,7 +83,7 @@ def _parts(column: Column, special: dict[int, tuple[str, str]]) -> list[pl.Expr]
     unmarked = ~pl.col(ROW).is_in(list(special)) if special else pl.lit(True)
     blank = (text == "") & unmarked
     symbol = text.is_in(list(column.symbols)) & unmarked if column.symbols else pl.lit(False)
-    fits = (text.str.contains(_PATTERNS[column.type]) if column.type in _PATTERNS else text != "") & ~symbol & unmarked
+    fits = pl.col(f"{name}#fits") & ~symbol & unmarked
     kept = pl.when(fits).then(text)
     typed = kept.str.to_date("%Y-%m-%d", strict=False) if column.type == "date" else kept.cast(_DTYPES[column.type], strict=False)
     parts = [
@@ -94,7 +106,7 @@ def _say(state: State, made: pl.DataFrame, column: Column, special: dict[int, tu
         rule = "types.blank" if column.is_number else "types.no_entry"
         state.add_rows(rule, made[f"{name}#blank"], name, label=column.label, symbols=allowed)
     if made[f"{name}#bad"].any():
-        found = made.filter(pl.col(f"{name}#bad")).select(ROW, pl.col(f"{name}#text").alias("value"))
+        found = made.select(ROW, pl.col(f"{name}#text").alias("value")).filter(made[f"{name}#bad"])
         late = bool(state.table and state.table.late)
         words = _diagnoses(column, found["value"].unique(maintain_order=True).to_list(), late)
         state.add_groups(found.join(words, on="value", maintain_order="left"), name, unit=column.unit or "", symbols=allowed)
