@@ -82,6 +82,13 @@ def bare_polars(path: Path) -> Found:
     return found
 
 
+def _about(column: str | None, check: str) -> str:
+    """The column of a case of pandera: checks of the whole frame have none, and are told by their name."""
+    if check.endswith(" part"):
+        return check.removesuffix(" part")
+    return "area" if "uniqueness" in check else str(column)
+
+
 def pandera_polars(path: Path) -> Found:
     """pandera on polars: text read as text, each column's pattern and range as checks, all faults at once."""
     pandera = import_module("pandera.polars")
@@ -90,22 +97,26 @@ def pandera_polars(path: Path) -> Found:
     def either(pattern: str, symbols: bool) -> str:
         return f"{pattern}|^[{''.join(SYMBOLS)}]$" if symbols else pattern
 
-    def within(kind: Any, least: Any, most: Any) -> Any:
-        return pandera.Check(
-            lambda data: data.lazyframe.select(pl.col(data.key).cast(kind, strict=False).is_between(least, most).fill_null(True))
-        )
+    def within(read: Callable[[pl.Expr], pl.Expr], least: Any, most: Any) -> Any:
+        return pandera.Check(lambda data: data.lazyframe.select(read(pl.col(data.key)).is_between(least, most).fill_null(True)))
+
+    def day(text: pl.Expr) -> pl.Expr:
+        return text.str.to_date("%Y-%m-%d", strict=False)
+
+    def figure(text: pl.Expr) -> pl.Expr:
+        return text.cast(pl.Float64, strict=False)
 
     columns = {
         "area": pandera.Column(str, pandera.Check.str_length(1, 12)),
         "phase": pandera.Column(str, pandera.Check.isin(PHASES)),
         "opened": pandera.Column(
-            str, [pandera.Check.str_matches(DAY), within(pl.Date, pl.lit(FIRST).str.to_date(), pl.lit(LAST).str.to_date())]
+            str, [pandera.Check.str_matches(DAY), within(day, pl.lit(FIRST).str.to_date(), pl.lit(LAST).str.to_date())]
         ),
         "note": pandera.Column(str, [pandera.Check.str_length(max_value=LONGEST), pandera.Check.str_matches(r"^[^=+@-]|^$")]),
     }
     for name, bounds in BOUNDS.items():
         pattern = either(DECIMAL if name == "weeks" else WHOLE, name != "school")
-        columns[name] = pandera.Column(str, [pandera.Check.str_matches(pattern), within(pl.Float64, *bounds)])
+        columns[name] = pandera.Column(str, [pandera.Check.str_matches(pattern), within(figure, *bounds)])
 
     def part(part_of: str, whole: str) -> Any:
         number = [pl.col(name).cast(pl.Int64, strict=False) for name in (part_of, whole)]
@@ -117,22 +128,23 @@ def pandera_polars(path: Path) -> Found:
     try:
         schema.validate(frame, lazy=True)
     except pandera.errors.SchemaErrors as error:
-        cases = error.failure_cases
-        return {(int(row) + 2, str(column)) for row, column in cases.select("index", "column").iter_rows() if row is not None}
+        cases = error.failure_cases.select("index", "column", "check").drop_nulls("index")
+        return {(int(row) + 2, _about(column, check)) for row, column, check in cases.unique().iter_rows()}
     return set()
 
 
 def frictionless(path: Path) -> Found:
     """frictionless, with a Table Schema of the same constraints."""
     package = import_module("frictionless")
-    count = {"type": "integer", "constraints": {"required": True, "minimum": 0, "maximum": MOST}}
+    # A symbol is a missing value to it, and so the columns that may have one cannot be required.
+    count = {"type": "integer", "constraints": {"minimum": 0, "maximum": MOST}}
     fields = [
         {"name": "area", "type": "string", "constraints": {"required": True, "maxLength": 12}},
         {"name": "school", "type": "integer", "constraints": {"required": True, "minimum": 1, "maximum": MOST_SCHOOLS}},
         {"name": "phase", "type": "string", "constraints": {"required": True, "enum": PHASES}},
         {"name": "opened", "type": "date", "constraints": {"required": True, "minimum": FIRST, "maximum": LAST}},
         *({"name": name, **count} for name in COUNTS),
-        {"name": "weeks", "type": "number", "constraints": {"required": True, "minimum": 0, "maximum": MOST_WEEKS}},
+        {"name": "weeks", "type": "number", "constraints": {"minimum": 0, "maximum": MOST_WEEKS}},
         {"name": "note", "type": "string", "constraints": {"maxLength": LONGEST}},
     ]
     schema = {"fields": fields, "primaryKey": ["area", "school"], "missingValues": ["", *SYMBOLS]}
