@@ -7,6 +7,7 @@ from pages import _frame as frame
 # One line a screen: file, title, and the action that its reader may do.
 SCREENS = (
     ("pages/effects.py", "What each reform did", "read_runs"),
+    ("pages/overview.py", "All reforms on one view", "read_runs"),
     ("pages/due.py", "Returns due", "read_returns"),
     ("pages/submit.py", "Send a return", "submit_return"),
     ("pages/returns_list.py", "Returns", "read_returns"),

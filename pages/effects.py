@@ -58,7 +58,7 @@ def choose(found: list[Any]) -> tuple[Any, dict[str, Any]]:
 
 
 def headline(question: dict[str, Any], document: dict[str, Any]) -> None:
-    """The verdict, the number, the locks, whether it was planned, three sentences, the known truth, and what warns."""
+    """The verdict, the number, the locks, whether it was planned, three sentences, the truth, what is watched, and what warns."""
     frame.verdict(question["outcome_label"], question["verdict"]["words"], views.headline_words(question))
     locks(question)
     said(*views.standing_words(document))
@@ -66,6 +66,9 @@ def headline(question: dict[str, Any], document: dict[str, Any]) -> None:
     truth = views.truth_words(question)
     if truth:
         frame.banner(truth)
+    watched = views.harm_words(document)
+    if watched:
+        st.markdown("**Watched for harm beside it**\n\n" + "\n".join(f"- {words}" for words in watched))
     for item in question["warnings"]:
         if item["kind"] not in NOTES:
             frame.warning(item["text"])
@@ -104,6 +107,8 @@ def happened(question: dict[str, Any], run_id: str) -> None:
     """What happened, and when."""
     st.header("What happened, and when")
     shown(question, run_id, "event-study", views.absent(question, "event_time"))
+    if "not_estimable" in question["headline"]:
+        tabled("The figures as they are", views.described_table(question), "No effect: how the figures went, and how far apart.")
     said(views.reading_of(question, "look"), views.reading_of(question, "looks"))
     tabled("What it cost", views.cost_table(question), views.reading_of(question, "cost") or views.refused(question, "cost"))
 
@@ -164,7 +169,8 @@ def choices(question: dict[str, Any], run_id: str) -> None:
 def harms(document: dict[str, Any]) -> None:
     """Outcomes watched for harm in the same run, and the outcomes as one family."""
     st.header("Harms")
-    watched = views.guardrails_table(*document["questions"])
+    st.write("One-sided: harm is seen, harm as large as the margin is ruled out, or neither can be told.")
+    watched = views.harms_table(document)
     if len(watched):
         frame.table(watched)
     else:

@@ -13,13 +13,14 @@ import pandas as pd
 from evaluation import NotEstimable, Panel, PanelError
 from pilots import releases
 from pilots.access import Actor
-from pilots.catalogue import Outcome, outcome
+from pilots.catalogue import Guardrail, Outcome, outcome, watched
 from pilots.costs import Spent, spent
 from pilots.demonstration.known import true_effects
 from pilots.errors import UserError
-from pilots.evidence import evidence, family, joined, panel_for
+from pilots.evidence import evidence, family, harms, joined, panel_for
 from pilots.fanout import Workers, fan_out
 from pilots.panels import Question, question
+from pilots.periods import parse
 from pilots.plans import Plan
 from pilots.releases import Release
 from pilots.standing import Standing, standing
@@ -83,6 +84,7 @@ class Answers:
         questions: the evidence on each of its outcomes, in the plan's order.
         together: on all of them as a family; None for a plan with one outcome.
         standing: whether it was planned.
+        harms: on each outcome that is watched for harm with the reform.
         keys: under which the pieces are kept, to be let go of with the run.
     """
 
@@ -90,12 +92,25 @@ class Answers:
     questions: list[Document]
     together: Document | None
     standing: Standing
+    harms: list[Document]
     keys: tuple[str, ...]
 
     @property
     def digest(self) -> str:
         """SHA-256 of every result."""
-        return hashlib.sha256(canonical_json([self.questions, self.together]).encode()).hexdigest()
+        return hashlib.sha256(canonical_json([self.questions, self.together, self.harms]).encode()).hexdigest()
+
+
+Watched = list[tuple[Guardrail, Panel | NotEstimable]]
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A plan whose pieces are not all answered yet, with what is watched for harm."""
+
+    plan: Plan
+    pieces: list[Piece]
+    watched: Watched
 
 
 @dataclass(frozen=True)
@@ -147,7 +162,7 @@ def answers(
     """
     waiting, refused = _prepared(store, release, plans, at, lambda share, words: tell(PREPARED * share, words))
     yield from refused
-    every = [piece for mine in waiting for piece in mine]
+    every = [piece for one in waiting for piece in one.pieces]
     found = _kept(store, [piece.key for piece in every]) if reuse else {}
     yield from _finished(waiting, found)
     wanted = [piece for piece in every if piece.key not in found]
@@ -170,15 +185,16 @@ def answers(
 
 def _prepared(
     store: Store, release: Release, plans: Sequence[Plan], at: datetime, tell: Tell
-) -> tuple[list[list[Piece]], list[Refusal]]:
+) -> tuple[list[Waiting], list[Refusal]]:
     """The pieces of each plan, and the plans for which the release has no figures."""
     spells, truths = releases.register_spells(store, release), true_effects(store)
-    made: list[list[Piece]] = []
+    made: list[Waiting] = []
     refused = []
     for number, plan in enumerate(plans):
         tell(number / len(plans), f"{plan.title}: reading the release")
         try:
-            made.append(list(_pieces(store, release, plan, spells, truths, at)))
+            mine = list(_pieces(store, release, plan, spells, truths, at))
+            made.append(Waiting(plan, mine, _watched(store, release, plan, spells)))
         except UserError as error:
             refused.append(Refusal(plan, str(error)))
     return made, refused
@@ -200,6 +216,23 @@ def _pieces(
         yield Piece(plan, about, asked, truth, stands, placebos, cost, beside)
 
 
+def _watched(store: Store, release: Release, plan: Plan, spells: pd.DataFrame) -> Watched:
+    """The guardrails of the plan's reform and outcomes that come by the plan's kind of period, each with its panel."""
+    choice = next(one for one in plan.estimators if one.name == plan.headline.estimator)
+    kind, found = parse(plan.first).kind, []
+    for one in watched(plan.reform, plan.outcomes):
+        about = outcome(one.outcome)
+        if about.frequency != kind:
+            continue
+        panel: Panel | NotEstimable
+        try:
+            panel = panel_for(_asked(store, release, plan, about, spells), choice)
+        except UserError as error:
+            panel = NotEstimable(str(error), "")
+        found.append((one, panel))
+    return found
+
+
 def _asked(store: Store, release: Release, plan: Plan, about: Outcome, spells: pd.DataFrame) -> Question:
     try:
         return question(store, release, plan, about, spells)
@@ -211,11 +244,11 @@ def _digest_of(frame: pd.DataFrame) -> str:
     return hashlib.sha256(canonical_json(frame.astype(object).values.tolist()).encode()).hexdigest()
 
 
-def _finished(waiting: list[list[Piece]], found: Mapping[str, Document | str]) -> Iterator[Answers | Refusal]:
+def _finished(waiting: list[Waiting], found: Mapping[str, Document | str]) -> Iterator[Answers | Refusal]:
     """The plans of which every outcome is answered; they are taken off the list."""
-    for mine in [one for one in waiting if all(piece.key in found for piece in one)]:
-        waiting[:] = [one for one in waiting if one is not mine]
-        plan = mine[0].plan
+    for done in [one for one in waiting if all(piece.key in found for piece in one.pieces)]:
+        waiting[:] = [one for one in waiting if one is not done]
+        plan, mine = done.plan, done.pieces
         documents = [found[piece.key] for piece in mine]
         refusal = next((one for one in documents if isinstance(one, str)), None)
         if refusal is not None:
@@ -223,13 +256,9 @@ def _finished(waiting: list[list[Piece]], found: Mapping[str, Document | str]) -
             continue
         choice = next(one for one in plan.estimators if one.name == plan.headline.estimator)
         together = family(plan, {piece.about.id: panel_for(piece.asked, choice) for piece in mine})
-        yield Answers(
-            plan,
-            [one for one in documents if isinstance(one, dict)],
-            together,
-            mine[0].standing,
-            tuple(piece.key for piece in mine),
-        )
+        answered = [one for one in documents if isinstance(one, dict)]
+        keys = tuple(piece.key for piece in mine)
+        yield Answers(plan, answered, together, mine[0].standing, harms(plan, done.watched), keys)
 
 
 def _kept(store: Store, keys: Iterable[str]) -> dict[str, Document | str]:

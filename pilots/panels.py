@@ -23,6 +23,8 @@ from pilots.storage import Store
 from pilots.storage.base import canonical_json
 
 NUMERATOR, DENOMINATOR = "numerator", "denominator"
+ROWS = "rows"  # a measure that every collection has: each row of a return is one
+COUNTED = "in the numerator"
 PARTNERSHIP = "partnership"  # the cluster of those that were assigned together; whoever compares stands alone
 
 
@@ -132,18 +134,21 @@ def returned_figures(rows: pd.DataFrame, outcome: Outcome, late_days: Mapping[tu
     """
     contract = load_contract(outcome.source)
     column_of = {measure: column for column, measure in contract.measures.items()}
-    wanted = list(dict.fromkeys([*outcome.numerator, *outcome.denominator]))
+    wanted = [name for name in dict.fromkeys([*outcome.numerator, *outcome.denominator]) if name != ROWS]
     absent = [measure for measure in wanted if measure not in column_of]
     if absent:
         raise UserError(
             f"The collection {outcome.source} has no measure “{absent[0]}”. Correct the outcome {outcome.id} in the catalogue."
         )
-    rows = _of_strata(rows, contract.strata, outcome)
+    rows = rows[_in_strata(rows, contract.strata, outcome.strata)]
     # Returns made to an earlier version of the contract may lack a column that came later.
     rows = rows.reindex(columns=list(dict.fromkeys([*rows.columns, *(column_of[measure] for measure in wanted)])))
     table = rows[["authority", "period"]].astype(str)
+    table[ROWS] = 1.0
     for measure in wanted:
         table[measure] = rows[column_of[measure]].astype("Float64").to_numpy(dtype=float, na_value=np.nan)
+    if outcome.numerator_strata:
+        table[COUNTED] = _in_strata(rows, contract.strata, outcome.numerator_strata, needed=False).to_numpy()
     marked = [name for name in (f"{column_of[measure]}__symbol" for measure in wanted) if name in rows]
     table["symbol"] = rows[marked].bfill(axis=1).iloc[:, 0] if marked else None
     days = late_days or {}
@@ -161,16 +166,20 @@ def _late_days(release: Release, collection: str) -> dict[tuple[str, str], int]:
     return {(one["region"], one["period"]): one.get("late_days") or 0 for one in mine}
 
 
-def _of_strata(rows: pd.DataFrame, strata: Sequence[str], outcome: Outcome) -> pd.DataFrame:
-    """The rows of the outcome's strata, named like “tier 3”; all of them where it names none."""
-    if not outcome.strata:
-        return rows
-    words = {name: name + " " + rows[name].astype(str) for name in strata}
-    keep = pd.concat([column.isin(outcome.strata) for column in words.values()], axis=1).any(axis=1)
-    if not keep.any():
+def _in_strata(rows: pd.DataFrame, columns: Sequence[str], wanted: Sequence[str], needed: bool = True) -> pd.Series:
+    """Which rows are of the strata wanted, named like “tier 3”: of any that one column has, and so for each column named."""
+    keep = pd.Series(True, rows.index)
+    if not wanted:
+        return keep
+    words = {name: name + " " + rows[name].astype(str) for name in columns}
+    for name in columns:
+        mine = [one for one in wanted if one.startswith(f"{name} ")]
+        if mine:
+            keep &= words[name].isin(mine)
+    if needed and not keep.any():
         there = sorted({word for column in words.values() for word in column})
-        raise UserError(f"None of the rows is of {', '.join(outcome.strata)}. The rows are of: {', '.join(there)}.")
-    return rows[keep]
+        raise UserError(f"None of the rows is of {', '.join(wanted)}. The rows are of: {', '.join(there)}.")
+    return keep
 
 
 def _todays_codes(table: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -187,6 +196,8 @@ def _ratio(table: pd.DataFrame, outcome: Outcome) -> pd.DataFrame:
     """Numerator and denominator of each row; missing where any of their parts is."""
     out = table[["authority", "period"]].copy()
     out[NUMERATOR] = table[list(outcome.numerator)].sum(axis=1, skipna=False)
+    if COUNTED in table:
+        out[NUMERATOR] = out[NUMERATOR].where(table[COUNTED].astype(bool), 0.0)
     if outcome.denominator:
         out[DENOMINATOR] = table[list(outcome.denominator)].sum(axis=1, skipna=False)
         both = out[NUMERATOR].notna() & out[DENOMINATOR].notna()

@@ -11,6 +11,7 @@ import pandas as pd
 
 from data_contracts import load_contract
 from pilots.access import Actor, check_actor_can
+from pilots.catalogue import Reform, reforms
 from pilots.collections import REGISTER
 from pilots.errors import UserError
 from pilots.life import ACCEPTED
@@ -241,9 +242,29 @@ def collection_rows(store: Store, release: Release, collection: str) -> pd.DataF
 
 
 def register_spells(store: Store, release: Release) -> pd.DataFrame:
-    """The spells of a release: the programme's launch, and its register's, in the columns of `register.spells`."""
+    """The spells of a release: the programme's launch, its register's, and those of reforms whose starts a collection tells.
+
+    Returns:
+        The columns of `register.spells`.
+    """
     registered = collection_rows(store, release, REGISTER)
-    return all_spells([] if registered.empty else [registered])
+    told = [
+        _told_spells(collection_rows(store, release, one.spells_from.collection), one) for one in reforms() if one.spells_from
+    ]
+    return all_spells(rows for rows in [registered, *told] if not rows.empty)
+
+
+def _told_spells(rows: pd.DataFrame, about: Reform) -> pd.DataFrame:
+    """The spells that a collection tells of itself: from the first day that it names for an authority, at full intensity."""
+    source = about.spells_from
+    if source is None or rows.empty:
+        return pd.DataFrame()
+    keep = rows[source.date].notna()
+    for column, value in source.where:
+        keep &= rows[column].astype(str) == value
+    first = rows[keep].groupby("authority", as_index=False)[source.date].min()
+    facts = {"reform": about.id, "end": None, "stage": None, "intensity": 1.0, "halted_reason": None}
+    return first.rename(columns={source.date: "start"}).assign(**facts)
 
 
 def vintage_references(release: Release, publication: str) -> list[str]:

@@ -190,6 +190,8 @@ def _stored_as_run(store: Store, actor: Actor, release: Release, found: Answers,
         "data_digests": {one["outcome"]: one["data_digest"] for one in found.questions},
         "questions": found.questions,
         "family": found.together,
+        "harms": found.harms,
+        "unwatched": list(reform(plan.reform).unwatched),
     }
     detail = {name: document[name] for name in ("plan_digest", "release_digest", "code_version", "results_digest")}
     with store.write(actor, "evaluate", run_id, detail) as connection:
@@ -266,8 +268,9 @@ def rerun(store: Store, actor: Actor, run_id: str, progress: Progress | None = N
     if isinstance(again, Refusal):
         raise UserError(again.reason)
     same = again.digest == old["results_digest"]
-    before = {"questions": old["questions"], "family": old.get("family")}
-    found = () if same else tuple(differences(before, {"questions": again.questions, "family": again.together}))
+    before = {"questions": old["questions"], "family": old.get("family"), "harms": old.get("harms", [])}
+    after = {"questions": again.questions, "family": again.together, "harms": again.harms}
+    found = () if same else tuple(differences(before, after))
     return Rerun(run_id, same, (*causes, *found), again.digest)
 
 

@@ -1,9 +1,11 @@
 """The catalogue: outcomes, reforms and the names that publications give to measures. A new one is YAML, and no Python."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib import resources
+from importlib.resources.abc import Traversable
 from typing import Any
 
 import yaml
@@ -11,6 +13,8 @@ import yaml
 from pilots.errors import UserError
 from pilots.periods import ACADEMIC, KINDS, parse
 
+FOLDER: Traversable = resources.files(__package__)
+HARMS = ("rise", "fall")
 DIRECTIONS = ("higher_is_better", "lower_is_better", None)
 
 
@@ -35,7 +39,9 @@ class Outcome:
         id, label, note: its name in plans, its name for readers, what else must be known.
         source: publication or collection that gives the measures.
         numerator, denominator: measures, added up; without a denominator the numerator is the value.
-        strata: which strata of the measures count, for example `("tier 3",)`; empty for all.
+        strata: which strata of the measures count, for example `("tier 3",)`; empty for all. Strata of one column are taken
+            together; of two columns, both must hold.
+        numerator_strata: the same for the numerator alone, for a part of the rows that the denominator has.
         scale, unit, effect_unit: 100 for rates; the unit of the value, and of a difference of two values.
         direction: `higher_is_better`, `lower_is_better`, or None where neither is.
         frequency: the kind of period (`calendar year`, `academic year`, `term`).
@@ -61,23 +67,82 @@ class Outcome:
     smallest_effect: float | None = None
     guardrail: bool = False
     strata: tuple[str, ...] = ()
+    numerator_strata: tuple[str, ...] = ()
     note: str = ""
 
 
 @dataclass(frozen=True)
+class SpellsFrom:
+    """Spells that a collection tells of itself, so that nobody registers them a second time.
+
+    Attributes:
+        collection: whose rows.
+        where: column and value of the rows that begin a spell.
+        date: the column with the day on which it begins; of several in an authority the first counts.
+    """
+
+    collection: str
+    where: tuple[tuple[str, str], ...]
+    date: str
+
+
+@dataclass(frozen=True)
 class Reform:
-    """One reform of the programme: `staggered` is False where every authority starts on one day (`launch`)."""
+    """One reform of the programme.
+
+    Attributes:
+        id, label, note: its name in plans and in the register, its name for readers, what else must be known.
+        launch, staggered: the day on which every authority starts, and then False.
+        not_causal, remedy: why no effect of it is estimated, and what would make one possible; figures are described.
+        spells_from: the collection that tells who started when, where the register does not.
+        unwatched: harm to be watched for that no return measures.
+    """
 
     id: str
     label: str
     launch: str | None = None
     staggered: bool = True
     note: str = ""
+    not_causal: str = ""
+    remedy: str = ""
+    spells_from: SpellsFrom | None = None
+    unwatched: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Guardrail:
+    """An outcome that is watched for harm wherever a reform, or an outcome beside it, is evaluated.
+
+    Attributes:
+        outcome: id of the outcome watched.
+        harm: `rise` or `fall`: the way that does harm.
+        margin: the harm that would still be borne, in the outcome's effect_unit.
+        why: what it would be a sign of.
+        reform, beside: the reform with which it is watched, or the outcome; one of the two.
+    """
+
+    outcome: str
+    harm: str
+    margin: float
+    why: str
+    reform: str = ""
+    beside: str = ""
+
+    @property
+    def direction(self) -> str:
+        """The direction that is better for whoever could be harmed."""
+        return "lower_is_better" if self.harm == "rise" else "higher_is_better"
 
 
 def _load(name: str) -> dict[str, Any]:
-    with resources.files(__package__).joinpath(name).open(encoding="utf-8") as handle:
+    with FOLDER.joinpath(name).open(encoding="utf-8") as handle:
         return dict(yaml.safe_load(handle))
+
+
+def _files(folder: str) -> list[str]:
+    """Names of the YAML files of a folder of the catalogue, in order."""
+    there = FOLDER.joinpath(folder)
+    return sorted(f"{folder}/{path.name}" for path in there.iterdir() if path.name.endswith(".yaml"))
 
 
 def _names(entry: str | list[str] | None) -> tuple[str, ...]:
@@ -101,7 +166,8 @@ def _outcome(entry: dict[str, Any], breaks: dict[str, dict[str, str]]) -> Outcom
         )
     made = dict(entry)
     made["numerator"], made["denominator"] = _names(entry["numerator"]), _names(entry.get("denominator"))
-    made["strata"] = _names(entry.get("strata"))
+    for key in ("strata", "numerator_strata"):
+        made[key] = _names(entry.get(key))
     made["breaks"] = tuple(_break(name, breaks[name], entry["frequency"]) for name in entry.get("breaks", []))
     for key in ("gameable", "note"):
         made[key] = " ".join(str(entry.get(key, "")).split())
@@ -110,9 +176,14 @@ def _outcome(entry: dict[str, Any], breaks: dict[str, dict[str, str]]) -> Outcom
 
 @cache
 def _outcomes() -> dict[str, Outcome]:
-    document = _load("outcomes.yaml")
-    made = [_outcome(entry, document["breaks"]) for entry in document["outcomes"]]
-    return {outcome.id: outcome for outcome in made}
+    documents = [_load(name) for name in ("outcomes.yaml", *_files("outcomes"))]
+    breaks = {name: entry for document in documents for name, entry in document.get("breaks", {}).items()}
+    made: dict[str, Outcome] = {}
+    for entry in (entry for document in documents for entry in document["outcomes"]):
+        if entry["id"] in made:
+            raise CatalogueError(f"The catalogue has the outcome “{entry['id']}” twice. Give one of them another id.")
+        made[entry["id"]] = _outcome(entry, breaks)
+    return made
 
 
 def outcomes() -> list[Outcome]:
@@ -134,7 +205,50 @@ def outcome(name: str) -> Outcome:
 
 @cache
 def _reforms() -> dict[str, Reform]:
-    return {entry["id"]: Reform(**entry) for entry in _load("reforms.yaml")["reforms"]}
+    return {entry["id"]: _reform(entry) for entry in _load("reforms.yaml")["reforms"]}
+
+
+def _reform(entry: dict[str, Any]) -> Reform:
+    made = {**entry, "unwatched": tuple(entry.get("unwatched", ()))}
+    for key in ("note", "not_causal", "remedy"):
+        made[key] = " ".join(str(entry.get(key, "")).split())
+    if "spells_from" in entry:
+        told = entry["spells_from"]
+        made["spells_from"] = SpellsFrom(told["collection"], tuple(sorted(told["where"].items())), told["date"])
+    return Reform(**made)
+
+
+@cache
+def guardrails() -> tuple[Guardrail, ...]:
+    """Every guardrail, in the order of the catalogue.
+
+    Raises:
+        CatalogueError: one names an outcome or a reform that there is not, no way of harm, or no margin.
+    """
+    return tuple(_guardrail(entry) for entry in _load("guardrails.yaml")["guardrails"])
+
+
+def _guardrail(entry: dict[str, Any]) -> Guardrail:
+    about = outcome(entry["outcome"])
+    if ("reform" in entry) == ("beside" in entry):
+        raise CatalogueError(f"guardrails.yaml: “{about.id}” needs either a reform or an outcome that it stands beside.")
+    if "reform" in entry:
+        reform(entry["reform"])
+    else:
+        outcome(entry["beside"])
+    if entry.get("harm") not in HARMS or not float(entry.get("margin", 0)) > 0:
+        raise CatalogueError(f"guardrails.yaml: “{about.id}” needs harm ({' or '.join(HARMS)}) and a margin above 0.")
+    return Guardrail(**{**entry, "margin": float(entry["margin"]), "why": " ".join(entry["why"].split())})
+
+
+def watched(reform_id: str, outcomes_asked: Iterable[str]) -> list[Guardrail]:
+    """The guardrails of a reform and of the outcomes that are asked about, each outcome once, the reform's first."""
+    asked = set(outcomes_asked)
+    found: dict[str, Guardrail] = {}
+    for one in sorted(guardrails(), key=lambda one: not one.reform):
+        if one.reform == reform_id or one.beside in asked:
+            found.setdefault(one.outcome, one)
+    return list(found.values())
 
 
 def reforms() -> list[Reform]:
@@ -249,13 +363,11 @@ def _file_alias(entry: dict[str, Any]) -> FileAlias:
 
 @cache
 def _aliases() -> dict[str, Aliases]:
-    folder = resources.files(__package__).joinpath("aliases")
     made = {}
-    for path in sorted(folder.iterdir(), key=lambda item: item.name):
-        if path.name.endswith(".yaml"):
-            document = _load(f"aliases/{path.name}")
-            files = tuple(_file_alias(entry) for entry in document["files"])
-            made[document["publication"]] = Aliases(document["publication"], document["title"], str(document["version"]), files)
+    for name in _files("aliases"):
+        document = _load(name)
+        files = tuple(_file_alias(entry) for entry in document["files"])
+        made[document["publication"]] = Aliases(document["publication"], document["title"], str(document["version"]), files)
     return made
 
 

@@ -39,6 +39,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "plan-register": ("plans", "The same as plan seal, for a file."),
         "evaluate": ("evaluations", "Estimate what plans ask, on a release."),
         "runs": ("evaluations", "List the runs."),
+        "overview": ("evaluations", "Every reform with each outcome asked, on one view."),
         "show": ("evaluations", "Show a run's results."),
         "rerun": ("evaluations", "Run again from plan and release, and compare."),
     },

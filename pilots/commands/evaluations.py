@@ -88,6 +88,14 @@ def runs(session: Session) -> None:
     session.tell(plain, "\n".join([text, *([""] if why else []), *why]))
 
 
+@task_command("overview")
+def overview(session: Session) -> None:
+    """Every reform with each outcome asked: what is said, how far it can be believed, and what is watched for harm."""
+    found = views.overview_table(run.document for run in running.runs(session.store, session.actor))
+    plain = found.rename(columns=lambda name: name.lower().replace(" ", "_")).to_dict("records")
+    session.tell(plain, table(found))
+
+
 @task_command("show")
 @click.argument("run_id")
 def show(session: Session, run_id: str) -> None:
@@ -148,6 +156,11 @@ def run_text(document: dict[str, Any]) -> str:
     for question in document["questions"]:
         parts += ["", *question_text(question)]
     first = document["questions"][0]
+    harms = views.harms_table(document)
+    if len(harms):
+        parts += ["", "Watched for harm with this reform", table(harms)]
+    if document.get("unwatched"):
+        parts += ["", f"No return measures: {', '.join(document['unwatched'])}."]
     return "\n".join([*parts, "", table(views.provenance_table(document, first))])
 
 

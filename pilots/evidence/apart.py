@@ -110,11 +110,23 @@ def _shared(first: Result, second: Result) -> float:
 
 
 def harm(plan: Plan, about: Outcome, overall: Result | NotEstimable) -> dict[str, Any] | None:
-    """For a guardrail: whether harm is seen, or harm beyond the margin ruled out; None for any other outcome."""
+    """For a guardrail among the plan's outcomes: harm seen, harm beyond the margin ruled out, or neither; else None."""
     if not about.guardrail or about.direction is None:
         return None
-    margin = plan.margin(about.id)
-    base = {"outcome": about.id, "label": about.label, "margin": margin}
+    return one_sided(plan, about, overall, plan.margin(about.id), about.direction)
+
+
+def one_sided(plan: Plan, about: Outcome, overall: Result | NotEstimable, margin: float | None, direction: str) -> dict[str, Any]:
+    """An effect against no harm and against a margin of harm, as plain JSON.
+
+    Args:
+        plan: draws and seed.
+        about: the outcome watched.
+        overall: the effect on it.
+        margin: the harm that would still be borne, in the outcome's effect unit; None where nobody has said.
+        direction: which way is better.
+    """
+    base = {"outcome": about.id, "label": about.label, "unit_label": about.effect_unit, "margin": margin}
     if isinstance(overall, NotEstimable):
         return {**base, "not_estimable": overall.to_dict()}
     if margin is None:
@@ -128,7 +140,7 @@ def harm(plan: Plan, about: Outcome, overall: Result | NotEstimable) -> dict[str
     found = guardrail(
         few.estimate,
         margin=margin,
-        direction=about.direction,
+        direction=direction,
         alpha=ALPHA,
         unit=about.effect_unit,
         interval=lambda _: (min(low, few.estimate), max(high, few.estimate)),

@@ -27,6 +27,7 @@ from evaluation.verdict import not_estimable_verdict, verdict
 from pilots.catalogue import Outcome
 from pilots.costs import Spent
 from pilots.evidence import apart, belief
+from pilots.evidence.causes import described, not_causal
 from pilots.evidence.cautions import warnings_of
 from pilots.evidence.names import named
 from pilots.makeup import makeup
@@ -36,6 +37,7 @@ from pilots.plans import EstimatorChoice, Plan
 
 Results = dict[tuple[int, str], Result | NotEstimable]
 POWER = 0.8  # with which an effect counts as one that would have been seen
+ALONE = "nobody compares, so whatever else changed at the start is in the departure from the earlier trend"
 AGGREGATES = ("overall", "event_time", "cells", "cohort", "calendar", "region")
 
 
@@ -65,7 +67,8 @@ def evidence(
         Plain JSON: see `pilots.views` for who reads what.
     """
     say = tell or (lambda share, words: None)
-    results = _estimates(plan, about, asked, say)
+    refusal = not_causal(plan)
+    results = _estimates(plan, about, asked, say, refusal)
     at = next(number for number, choice in enumerate(plan.estimators) if choice.name == plan.headline.estimator)
     choice, overall, event = plan.estimators[at], results[at, "overall"], results.get((at, "event_time"))
     cluster = plan.headline.cluster
@@ -102,7 +105,8 @@ def evidence(
         "placebo": belief.placebo_picture(few),
         "power": named(power, about),
         "regional": apart.regional(plan, about, results.get((at, "region"))),
-        "leads_partners": apart.leads_partners(plan, choice, about, panel),
+        "leads_partners": apart.leads_partners(plan, choice, about, panel) if refusal is None else None,
+        "described": described(asked.path),
         "guardrails": [one for one in (apart.harm(plan, about, overall),) if one is not None],
         "look": apart.look(plan, about, few, lambda level: _few(plan, overall, level)),
         "makeup": makeup(asked.panel, overall),
@@ -121,13 +125,15 @@ def evidence(
     return document
 
 
-def _estimates(plan: Plan, about: Outcome, asked: Question, say: Callable[[float, str], None]) -> Results:
+def _estimates(
+    plan: Plan, about: Outcome, asked: Question, say: Callable[[float, str], None], refusal: NotEstimable | None
+) -> Results:
     results: Results = {}
     for number, choice in enumerate(plan.estimators):
         say(0.4 * number / len(plan.estimators), f"{about.label}: {choice.name.replace('_', ' ')}")
         for aggregate in AGGREGATES:
             if aggregate in ESTIMATORS[choice.name].aggregates:
-                results[number, aggregate] = estimate(
+                results[number, aggregate] = refusal or estimate(
                     panel_for(asked, choice), choice.name, aggregate=aggregate, **choice.options
                 )
     return results
@@ -336,6 +342,8 @@ def _verdict(plan: Plan, about: Outcome, document: Mapping[str, Any]) -> dict[st
     headline, detectable = document["headline"], document["smallest_detectable_effect"]
     if "not_estimable" in headline:
         found = not_estimable_verdict(headline["not_estimable"]["reason"])
+    elif plan.headline.estimator == "interrupted_series":
+        found = not_estimable_verdict(ALONE)
     else:
         found = verdict(
             estimate=headline["estimate"],

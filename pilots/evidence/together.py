@@ -9,6 +9,7 @@ from evaluation import ESTIMATORS, NotEstimable, Panel, estimate
 from evaluation.families import outcome_family
 from evaluation.panel import NEVER
 from pilots.catalogue import outcome
+from pilots.evidence.causes import not_causal
 from pilots.panels import PARTNERSHIP
 from pilots.periods import ordered
 from pilots.plans import Plan
@@ -26,6 +27,8 @@ def family(plan: Plan, panels: Mapping[str, Panel]) -> dict[str, Any] | None:
     """
     if len(panels) < 2:
         return None
+    if (cause := not_causal(plan)) is not None:
+        return {"not_estimable": cause.to_dict()}
     choice = next(one for one in plan.estimators if one.name == plan.headline.estimator)
     if ESTIMATORS[choice.name].uses_covariates and plan.covariates:
         refusal = NotEstimable("the outcomes are not taken together where covariates are used", "Leave covariates out.")

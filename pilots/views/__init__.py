@@ -20,10 +20,14 @@ from pilots.views.belief import (
     returns_table,
 )
 from pilots.views.common import absent, headline_words, run_rows, run_words, sentence, standing_short, standing_words, truth_words
+from pilots.views.overview import overview_table
 from pilots.views.parts import (
     cost_table,
+    described_table,
     family_table,
     guardrails_table,
+    harm_words,
+    harms_table,
     leads_picture,
     leads_words,
     pooled_words,
@@ -52,6 +56,7 @@ __all__ = [
     "checks_table",
     "concerns_words",
     "cost_table",
+    "described_table",
     "design_card_table",
     "design_table",
     "drift_picture",
@@ -62,6 +67,8 @@ __all__ = [
     "few_clusters_table",
     "few_clusters_words",
     "guardrails_table",
+    "harm_words",
+    "harms_table",
     "headline_words",
     "leads_picture",
     "leads_words",
@@ -69,6 +76,7 @@ __all__ = [
     "locks_lost",
     "locks_words",
     "makeup_words",
+    "overview_table",
     "part",
     "placebo_picture",
     "pooled_words",

@@ -66,8 +66,9 @@ def headline_words(question: Question) -> str:
         return sentence(headline["not_estimable"]["remedy"]) or "Nothing in this release would make an estimate possible."
     unit, digits = question["unit_label"], digits_of(question)
     ends = _interval_words(headline, digits)
+    what = "Departure from its own earlier trend" if headline.get("estimator") == "interrupted_series" else "Effect"
     return (
-        f"Effect {number(headline['estimate'], digits)} {unit}, {headline['level']:.0%} interval {ends} "
+        f"{what} {number(headline['estimate'], digits)} {unit}, {headline['level']:.0%} interval {ends} "
         f"(p {equal_to(headline['p_value'])}; {_basis(headline, digits)})."
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas
@@ -113,17 +113,63 @@ def _choice(name: str, value: Any) -> str:
 
 
 def guardrails_table(*questions: Question) -> pandas.DataFrame:
-    """Outcomes that are watched for harm: what is said, the effect with its interval, and the margin; each outcome once."""
+    """Outcomes of a plan that are watched for harm: what is said, the effect with its interval, and the margin; each once."""
+    return _harms_frame([one for question in questions for one in question.get("guardrails") or []])
+
+
+def harms_table(document: Mapping[str, Any]) -> pandas.DataFrame:
+    """All that is watched for harm in a run: the guardrails of its reform, then the outcomes of its plan that are some."""
+    return _harms_frame(_watched(document))
+
+
+def harm_words(document: Mapping[str, Any]) -> list[str]:
+    """What is said of each outcome watched for harm, one line each, and what no return measures."""
+    lines = [f"{one['label']}: {_harm_said(one).lower()}" for one in _watched(document)]
+    unwatched = document.get("unwatched") or []
+    return [*lines, *([f"No return measures: {', '.join(unwatched)}"] if unwatched else [])]
+
+
+def _watched(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    own = [one for question in document["questions"] for one in question.get("guardrails") or []]
+    return list({one["outcome"]: one for one in [*own, *(document.get("harms") or [])]}.values())
+
+
+def _harm_said(one: Mapping[str, Any]) -> str:
+    if one.get("not_estimable"):
+        return HARM_WORDS["not_estimable"]
+    if one.get("kind") == "harm_seen" and one.get("beyond"):
+        return "Harm seen, beyond the margin"
+    return HARM_WORDS.get(str(one["kind"]), str(one["kind"]).replace("_", " ").capitalize())
+
+
+def _harms_frame(watched: Sequence[Mapping[str, Any]]) -> pandas.DataFrame:
     rows = []
-    for one in {one["outcome"]: one for question in questions for one in question.get("guardrails") or []}.values():
-        margin = "none declared" if one.get("margin") is None else f"{one['margin']:.3g}"
+    for one in {one["outcome"]: one for one in watched}.values():
+        margin = "none declared" if one.get("margin") is None else f"{one['margin']:.3g} {one.get('unit_label', '')}".strip()
         if one.get("not_estimable"):
-            rows.append((one["label"], HARM_WORDS["not_estimable"], "not known", margin, refusal_words(one["not_estimable"])))
-            continue
-        said = HARM_WORDS.get(str(one["kind"]), str(one["kind"]).replace("_", " ").capitalize())
-        effect = interval(mark_of(one, "", 0)) if one.get("estimate") is not None else "not known"
-        rows.append((one["label"], said, effect, margin, sentence(one.get("words") or "")))
-    return pandas.DataFrame(rows, columns=["Watched for harm", "What is said", "Effect (interval)", "Margin", "In words"])
+            effect, words = "not known", refusal_words(one["not_estimable"])
+        else:
+            effect = interval(mark_of(one, "", 0)) if one.get("estimate") is not None else "not known"
+            words = sentence(one.get("words") or "")
+        rows.append((one["label"], one.get("why") or "", _harm_said(one), effect, margin, words))
+    table = pandas.DataFrame(rows, columns=["Watched for harm", "Why", "What is said", "Effect (interval)", "Margin", "In words"])
+    return table if any(table["Why"]) else table.drop(columns="Why")
+
+
+def described_table(question: Question) -> pandas.DataFrame:
+    """The figures of each period as they are, with and without the reform; no rows in runs that did not keep them."""
+    digits = digits_of(question)
+    rows = [
+        (
+            one["period"],
+            one["group"],
+            str(one["authorities"]),
+            f"{one['mean']:,.{digits}f}",
+            "not known" if one["spread"] is None else f"{one['spread']:,.{digits}f}",
+        )
+        for one in question.get("described") or []
+    ]
+    return pandas.DataFrame(rows, columns=["Period", "Group", "Authorities", "Mean", "Standard deviation"])
 
 
 def family_table(document: Mapping[str, Any]) -> pandas.DataFrame:

@@ -34,7 +34,14 @@ from pilots.views.common import (
     sentence,
     standing_words,
 )
-from pilots.views.parts import cost_table, guardrails_table, leads_picture, regional_picture, specification_picture
+from pilots.views.parts import (
+    cost_table,
+    described_table,
+    guardrails_table,
+    leads_picture,
+    regional_picture,
+    specification_picture,
+)
 from pilots.views.pictures import event_study_picture, leave_out_picture
 from pilots.wording import plain
 
@@ -187,6 +194,8 @@ def tables(question: Question) -> dict[str, pandas.DataFrame]:
     found["What each estimator assumes"] = assumptions_table(question)
     found["The cells that carry the headline"] = carriers_table(question)
     found["Who is compared with whom"] = design_table(question)
+    if "not_estimable" in question["headline"]:
+        found["The figures as they are"] = described_table(question)
     return {title: frame for title, frame in found.items() if len(frame)}
 
 

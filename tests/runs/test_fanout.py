@@ -152,7 +152,8 @@ def test_a_piece_belongs_to_its_data_plan_code_and_libraries(
 
 
 def key_of(store: Store, release: Release, plan: Plan) -> str:
-    ((piece, _),), _ = answering._prepared(store, release, [plan], now(), lambda share, words: None)
+    (waiting,), _ = answering._prepared(store, release, [plan], now(), lambda share, words: None)
+    piece = waiting.pieces[0]
     return piece.key
 
 
