@@ -282,7 +282,9 @@ class FileAlias:
         totals_column, totals_labels: the column and its labels that mark totals; no column where every row is one.
         rows: pairs of a condition {column: value} and the measures {measure: [(column, since, until)]} read from such rows.
         computed, left: patterns of columns that follow from others, or that are known and not used.
-        period: `as given`, or `january`: a count in January of the year named, kept under its academic year.
+        period: `as given`; `january`: a count in January of the year named, kept under its academic year; or `autumn and spring`:
+            both terms together, kept under their academic year.
+        blank: words that stand for a blank cell in this file (`NULL` of a database), and for nothing else.
         unused: why the file is known and not read; empty otherwise.
         since, until: first and last edition with such a file; empty for open.
     """
@@ -298,6 +300,7 @@ class FileAlias:
     unused: str
     since: str = ""
     until: str = ""
+    blank: tuple[str, ...] = ()
 
     def matches(self, filename: str) -> bool:
         """Whether a file of this name is the one meant."""
@@ -321,12 +324,13 @@ class FileAlias:
 
 @dataclass(frozen=True)
 class Aliases:
-    """One publication's names, in one version."""
+    """One publication's names, in one version; `reference` begins the references of its vintages."""
 
     publication: str
     title: str
     version: str
     files: tuple[FileAlias, ...]
+    reference: str = "EES"
 
 
 def in_force(since: str, until: str, edition: str) -> bool:
@@ -346,7 +350,7 @@ def _file_alias(entry: dict[str, Any]) -> FileAlias:
     totals = entry.get("totals", {})
     blocks = entry.get("rows") or [{"where": {}, "measures": entry.get("measures", {})}]
     rows = tuple((block["where"], {name: _columns(item) for name, item in block["measures"].items()}) for block in blocks)
-    lists = {key: tuple(str(item) for item in entry.get(key, ())) for key in ("computed", "left")}
+    lists = {key: tuple(str(item) for item in entry.get(key, ())) for key in ("computed", "left", "blank")}
     return FileAlias(
         id=entry["id"],
         pattern=entry["pattern"],
@@ -367,7 +371,8 @@ def _aliases() -> dict[str, Aliases]:
     for name in _files("aliases"):
         document = _load(name)
         files = tuple(_file_alias(entry) for entry in document["files"])
-        made[document["publication"]] = Aliases(document["publication"], document["title"], str(document["version"]), files)
+        facts = (document["publication"], document["title"], str(document["version"]), files)
+        made[document["publication"]] = Aliases(*facts, document.get("reference", "EES"))
     return made
 
 

@@ -91,7 +91,8 @@ def alias_of(publication: Aliases, name: str, edition: str) -> tuple[FileAlias |
         if in_force(alias.since, alias.until, edition):
             return alias, ""
     if named:
-        bounds = f"from edition {named[0].since} on" if edition < named[0].since else f"up to edition {named[0].until}"
+        first, last = min(alias.since for alias in named), max(alias.until for alias in named)
+        bounds = f"from edition {first} on" if edition < first else f"up to edition {last}"
         return None, f"a file of this name is known {bounds} only"
     return None, f"no file of this name is known (aliases version {publication.version})"
 

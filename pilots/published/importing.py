@@ -108,15 +108,14 @@ def _read(name: str, content: bytes, remarks: Remarks, tell: Progress) -> tuple[
     publication = publication_of(name, upload)
     tell_absent_files(upload)
     rows = _rows(upload, publication, remarks, tell)
+    if not rows:
+        raise NotReadable(_nothing(name, remarks))
     edition = edition_of(name, upload, _latest(rows, publication)).year
     cells, codes = _cells(rows, publication, edition, remarks, tell)
     for ignored, reason in upload.ignored:
         _tell_file(remarks, ignored, reason)
     if not cells:
-        reasons = "; ".join(f"{entry['file']}: {entry['reason']}" for entry in remarks.sections["files"][:5])
-        raise NotReadable(
-            f"{name} gives no figure for a local authority, so nothing was stored. {reasons}. Send the release as published."
-        )
+        raise NotReadable(_nothing(name, remarks))
     values = figures(pl.concat(cells), remarks)
     tell_codes(codes, remarks)
     counts = values["file"].value_counts()
@@ -124,6 +123,11 @@ def _read(name: str, content: bytes, remarks: Remarks, tell: Progress) -> tuple[
         entry["values"] = int(counts.get(entry["file"], 0))
     remarks.notes[:0] = upload.notes
     return publication, edition, values
+
+
+def _nothing(name: str, remarks: Remarks) -> str:
+    reasons = "; ".join(f"{entry['file']}: {entry['reason']}" for entry in remarks.sections["files"][:5])
+    return f"{name} gives no figure for a local authority, so nothing was stored. {reasons}. Send the release as published."
 
 
 def _rows(upload: Upload, publication: Aliases, remarks: Remarks, tell: Progress) -> list[Rows]:
@@ -228,9 +232,8 @@ def store_figures(came: Received, publication: Aliases, edition: str, values: pd
                 "restates": restates,
                 "notes": remarks.notes,
             }
-            reference = stored.add_vintage(
-                connection, values=values, alias_version=publication.version, received_by=came.actor.subject, report=kept, **facts
-            )
+            by = {"alias_version": publication.version, "received_by": came.actor.subject}
+            reference = stored.add_vintage(connection, values=values, prefix=publication.reference, report=kept, **by, **facts)
             detail["reference"] = reference
             detail["restates"] = restates
             row = stored.stored_vintage(connection, reference)

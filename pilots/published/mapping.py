@@ -13,6 +13,7 @@ from pilots.published.rows import ROW, Rows, Unusable
 
 # The columns of the standard layout that say where, when and which breakdown.
 STANDARD = ("time_*", "geographic_level", "country_*", "region_*", "new_la_code", "old_la_code", "la_name", "breakdown_topic")
+BOTH_TERMS = "autumn and spring"
 LONG = ["measure", "period", "authority", "text", "file", "column", ROW, "refused"]
 CODES = ["code", "name", "period", "kind", "authority", "message", "file"]
 
@@ -23,7 +24,10 @@ def period_of(time_period: str, time_identifier: str, alias: FileAlias) -> Perio
     Raises:
         PeriodError: they do not fit each other, or the file has counts in January and the period is no calendar year.
     """
-    period = from_ees(time_period, time_identifier)
+    spelt = time_identifier.strip().lower()
+    if alias.period == BOTH_TERMS and spelt == "autumn and spring term":
+        return from_ees(time_period, ACADEMIC)
+    period = from_ees(time_period, CALENDAR if alias.period == "january" and spelt == "january" else time_identifier)
     if alias.period != "january":
         return period
     if period.kind != CALENDAR:
@@ -68,6 +72,8 @@ def map_rows(rows: Rows, alias: FileAlias, edition: str, remarks: Remarks) -> tu
     table, regions = _totals(rows, alias)
     table = _with_periods(rows, alias, table, remarks)
     table, codes = _with_authorities(rows, table)
+    if alias.blank:
+        table = table.with_columns(pl.col(list(dict.fromkeys(columns.values()))).replace(list(alias.blank), ""))
     parts = [_measured(rows, block, table, regions, columns, remarks) for block in alias.rows]
     cells = pl.concat(parts)
     if cells.is_empty():

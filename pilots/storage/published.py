@@ -45,22 +45,24 @@ class VintageTaken(Exception):
     """Someone else stored a vintage in the very same moment: of these bytes, or under the same number."""
 
 
-def add_vintage(connection: Connection, *, values: pd.DataFrame, **facts: Any) -> str:
+def add_vintage(connection: Connection, *, values: pd.DataFrame, prefix: str = "EES", **facts: Any) -> str:
     """Store one vintage with its values.
 
     Args:
         connection: inside a writing transaction.
         values: one row a figure: measure, period, authority, value or symbol (neither where the cell was blank), source.
+        prefix: what its reference begins with; references are counted by prefix.
         **facts: publication, edition, filename, sha256, alias_version, received_by, report (plain JSON).
 
     Returns:
-        Its reference, for example `EES-0001`.
+        Its reference, for example `EES-0001` or `LAIT-0001`.
 
     Raises:
         VintageTaken: someone else was first; look whether these bytes are there now, and otherwise try again.
     """
     number = int(connection.execute(select(func.coalesce(func.max(VINTAGES.c.id), 0))).scalar_one()) + 1
-    reference = f"EES-{number:04d}"
+    named = connection.execute(select(VINTAGES.c.reference).where(VINTAGES.c.reference.startswith(f"{prefix}-"))).scalars()
+    reference = f"{prefix}-{max((int(name.rpartition('-')[2]) for name in named), default=0) + 1:04d}"
     try:
         with connection.begin_nested():
             connection.execute(insert(VINTAGES).values(id=number, reference=reference, received_at=now(), **facts))

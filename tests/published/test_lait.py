@@ -299,7 +299,7 @@ def test_a_later_file_restates_and_one_with_other_measures_does_not(store: Store
     bring([("TotAbs", "2024", "805", "7"), ("Premium", "2025-26", "805", "1")])
     other = bring([("TotPermEx", "2015/16", "805", "1")])
     later = bring([("TotAbs", "2024", "805", "7.5")])
-    assert (other.restates, later.restates) == ([], ["EES-0001"])
+    assert (other.restates, later.restates) == ([], ["LAIT-0001"])
     assert [(row["old"], row["new"]) for row in later.sections["restated"]] == [("7", "7.5")]
     assert found(store) == {(HARTLEPOOL, "2023/24"): 7.5}
     assert found(store, "pupils_pupil_premium") == {(HARTLEPOOL, "2025-26"): 1.0}

@@ -46,7 +46,7 @@ def test_not_readable_is_a_user_error() -> None:
         ("release.zip", zipped({f"data/{n}.csv": b"" for n in range(files.MAX_FILES + 1)}), "at most 500 are opened"),
         ("release.zip", zipped({"data/absence.csv": b"a,b\n1,2\n"}), "none of its files is known (absence.csv)"),
         ("release.zip", zipped({"data/requests.csv": b"a,b\n1,2\n", "old/requests.csv": b"a\n"}), "two files “requests.csv”"),
-        ("caseload.csv", b"\n\n", "no file says which year"),
+        ("caseload.csv", b"\n\n", "it is empty, or its first line is blank"),
     ],
     ids=lambda value: str(value)[:24] if isinstance(value, str) else "",
 )

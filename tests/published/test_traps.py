@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pilots.access import LOCAL_ADMINISTRATOR
-from pilots.published import ImportReport, import_ees, measure_values, report, vintages
+from pilots.published import ImportReport, NotReadable, import_ees, measure_values, report, vintages
 from pilots.storage import Store
 from pilots.storage import published as stored
 from pilots.storage.audit import events
@@ -303,7 +303,7 @@ def test_files_that_are_not_used_say_why(take: Take, make_csv: CsvMaker, make_zi
         NAME: "",
         "timeliness_20_week.meta.csv": "describes a data file",
         "weather.csv": "no file of this name is known (aliases version 1)",
-        "sen2_mi.csv": "a file of this name is known up to edition 2022 only",
+        "sen2_mi.csv": "a file of this name is known up to edition 2023 only",
         "sen2_dmo_dco.csv": "supporting file, not open data in the standard layout",
         "notes.pdf": "not a CSV file",
     }
@@ -457,3 +457,37 @@ def test_report_is_kept_and_plain(store: Store, take: Take, make_csv: CsvMaker) 
     (listed,) = vintages(store, LOCAL_ADMINISTRATOR)
     assert (listed["reference"], listed["edition"], listed["values"], listed["sha256"]) == ("EES-0001", "2025", 7, kept.sha256)
     assert listed["imported_at"] == kept.received_at
+
+
+def test_null_of_a_database_is_blank_where_the_aliases_say_so(store: Store, take: Take, make_csv: CsvMaker) -> None:
+    columns = ["ehc_initial_requests", "ehc_assessment_refused"]
+    text = make_csv([("2018", "E06000001", "NULL", "3"), ("2018", "E06000016", "0", "null")], columns)
+    brought = take("SEN2_MI.csv", text.encode())
+    assert (brought.edition, brought.sections["files"][0]["read_as"]) == ("2019", "process to 2018")
+    assert figure(store, "requests", "2018", "E06000001") == (None, None)
+    assert figure(store, "requests", "2018", "E06000016") == (0.0, None)
+    assert figure(store, "requests_refused", "2018", "E06000016") == (None, "?")
+
+
+def test_january_and_two_terms_are_identifiers_where_the_aliases_say_so(store: Store, take: Take, make_csv: CsvMaker) -> None:
+    january = make_csv([("2018", "E06000001", "Total", "7")], ["estab", "Total_EHC"], identifier="January")
+    assert take("SEN2_ESTAB_STOCK.csv", january.encode()).edition == "2018"
+    assert figure(store, "plans", "2017/18", "E06000001") == (7.0, None)
+    terms = make_csv(
+        [("202223", "E06000001", "100", "31")], ["sess_possible", "sess_overall"], identifier="Autumn and spring term"
+    )
+    assert take("pru_absence_2013.csv", terms.encode()).publication == "pupil-absence-in-schools-in-england"
+    measure = "sessions_missed_alternative_provision"
+    assert figure(store, measure, "2022/23", "E06000001", "EES-0002") == (31.0, None)
+    wrong = make_csv([line("2024", "E06000001"), *[("2024", "E06000016", *"1234567")]])
+    mixed = wrong.replace(
+        "2024,Calendar year,Local authority,E92000001,England,E12000004",
+        "2024,January,Local authority,E92000001,England,E12000004",
+    )
+    assert [row["time_identifier"] for row in take(NAME, mixed.encode()).sections["periods"]] == ["January"]
+
+
+def test_figures_of_england_alone_are_refused(take: Take) -> None:
+    head = "time_identifier,time_period,geographic_level,country_code,new_la_code,school_type,perm_excl"
+    with pytest.raises(NotReadable, match=r"no rows of local authorities \(its levels: National\)"):
+        take("exclusions_by_characteristic.csv", f"{head}\nAcademic year,201617,National,E92000001,,Total,7720\n".encode())
