@@ -38,6 +38,8 @@ ACTIONS: dict[str, tuple[str, frozenset[str]]] = {
     "build_demonstration": ("build the demonstration programme", frozenset({ADMINISTRATOR})),
     "manage_accounts": ("manage accounts", frozenset({ADMINISTRATOR})),
     "read_audit": ("read the audit log", frozenset({ADMINISTRATOR})),
+    "back_up": ("back up the store", frozenset({ADMINISTRATOR})),
+    "restore": ("restore a backup", frozenset({ADMINISTRATOR})),
 }
 
 # For these, regional roles may act without naming a region: the task shows them only the rows of their regions, or it is about
@@ -117,6 +119,29 @@ def check_actor_can(actor: Actor, action: str, region: str | None = None) -> Non
         )
     allowed = " or ".join(_a(role).lower() for role in ROLES if role in roles)
     raise NotAllowed(f"{actor.name} ({actor.role}) cannot {words}. Ask {allowed} to do it.")
+
+
+def check_actor_can_reach(actor: Actor, action: str, reference: str, region: str | None) -> None:
+    """Stop unless the actor may do this to what a reference names.
+
+    To a regional role a reference of another region and one that names nothing are told in the same words: whether another
+    region has sent something, and how often, is not theirs to know.
+
+    Args:
+        actor: who wants to act.
+        action: a name in `ACTIONS`.
+        reference: as the actor gave it.
+        region: the region of what it names; None where it names nothing.
+
+    Raises:
+        NotAllowed: the role, or the regions, of the actor do not allow it.
+    """
+    words, roles = ACTIONS[action]
+    if actor.role not in roles:
+        check_actor_can(actor, action)
+    if actor.role in REGIONAL and region not in actor.regions:
+        own = ", ".join(actor.regions) or "none"
+        raise NotAllowed(f"{actor.name} cannot {words} by the reference “{reference}”: it is none of their regions’ ({own}).")
 
 
 def _a(role: str) -> str:

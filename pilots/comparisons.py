@@ -9,6 +9,7 @@ import pandas as pd
 from data_contracts import Contract, load_contract
 from pilots.access import Actor, check_actor_can
 from pilots.catalogue import Outcome, outcomes
+from pilots.decisions import reached
 from pilots.errors import UserError
 from pilots.life import ACCEPTED, SIGNED_OFF, SUBMITTED
 from pilots.panels import DENOMINATOR, NUMERATOR, returned_figures
@@ -126,11 +127,8 @@ def compare_submission(store: Store, actor: Actor, reference: str) -> Comparison
         NotAllowed: the actor may not read it.
         UserError: there is no such submission.
     """
+    row = reached(store, actor, "read_returns", reference)
     with store.read() as connection:
-        row = stored_submission(connection, reference)
-        if row is None:
-            raise UserError(f"There is no submission “{reference}”. Look up its reference in the list of submissions.")
-        check_actor_can(actor, "read_returns", row["region"])
         before = stored_submission(connection, row["supersedes"]) if row["supersedes"] else None
     contract = load_contract(row["collection"], row["contract_version"])
     return _compared(store, contract, rows_of(store, row), row["region"], row["period"], before)

@@ -2,20 +2,16 @@
 
 from typing import Any
 
-from pilots.access import Actor, check_actor_can
-from pilots.errors import UserError
+from pilots.access import Actor
+from pilots.decisions import reached
 from pilots.storage import Store
 from pilots.storage.blobs import kept_bytes
 from pilots.storage.corrections import stored_corrections
-from pilots.storage.submissions import stored_submission
 
 
 def _stored(store: Store, actor: Actor, reference: str) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    row = reached(store, actor, "read_returns", reference)
     with store.read() as connection:
-        row = stored_submission(connection, reference)
-        if row is None:
-            raise UserError(f"There is no submission “{reference}”. Look up its reference in the list of submissions.")
-        check_actor_can(actor, "read_returns", row["region"])
         return row, stored_corrections(connection, row["check_id"])
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pilots.access import Actor, check_actor_can, check_other_person
+from pilots.access import REGIONAL, Actor, actor_can, check_actor_can_reach, check_other_person
 from pilots.errors import UserError
 from pilots.life import (
     ACCEPTED,
@@ -26,14 +26,16 @@ from pilots.storage.submissions import StepTaken, add_step, stored_steps, stored
 LONGEST_REASON = 2_000
 
 
-def submission_row(store: Store, reference: str) -> dict[str, Any]:
-    """A submission as it is stored.
+def reached(store: Store, actor: Actor, action: str, reference: str) -> dict[str, Any]:
+    """A submission as it is stored, for somebody who may do this to it.
 
     Raises:
-        UserError: there is no such submission.
+        NotAllowed: the actor may not.
+        UserError: there is no such submission; only who may read every region's returns is told so.
     """
     with store.read() as connection:
         row = stored_submission(connection, reference)
+    check_actor_can_reach(actor, action, reference, None if row is None else row["region"])
     if row is None:
         raise UserError(f"There is no submission “{reference}”. Look up its reference in the list of submissions.")
     return row
@@ -82,8 +84,12 @@ def send_back_return(store: Store, actor: Actor, reference: str, reason: str) ->
         NotAllowed: the actor may not at this step.
         UserError: there is no such submission or no reason; NotPossible: its state does not allow it.
     """
-    state = submission_row(store, reference)["status"]
-    action = "decline_return" if state == SUBMITTED else "send_back_return"
+    with store.read() as connection:
+        row = stored_submission(connection, reference)
+    # The state of a return that somebody may not read must not show in the words of the refusal.
+    seen = row is not None and actor_can(actor, "read_returns", row["region"])
+    before_signing = row["status"] == SUBMITTED if row is not None and seen else actor.role in REGIONAL
+    action = "decline_return" if before_signing else "send_back_return"
     return _step(store, actor, action, reference, RETURNED, _reason(reason, "Say why it is sent back: the lead reads it."))
 
 
@@ -110,8 +116,7 @@ def history(store: Store, actor: Actor, reference: str) -> list[dict[str, Any]]:
         NotAllowed: the actor may not read it.
         UserError: there is no such submission.
     """
-    row = submission_row(store, reference)
-    check_actor_can(actor, "read_returns", row["region"])
+    row = reached(store, actor, "read_returns", reference)
     with store.read() as connection:
         steps = stored_steps(connection, row["id"])
     return [{**one, "words": STATES[one["state"]].done} for one in steps]
@@ -133,7 +138,7 @@ def people(row: Mapping[str, Any]) -> dict[str, str | None]:
 
 def _step(store: Store, actor: Actor, action: str, reference: str, to: str, reason: str | None = None) -> Receipt:
     """Take one step; in which state the submission is, and whether another was faster, is seen inside the transaction."""
-    check_actor_can(actor, action, submission_row(store, reference)["region"])
+    reached(store, actor, action, reference)
     detail: dict[str, Any] = {} if reason is None else {"reason": reason}
     with store.write(actor, action, reference, detail) as connection:
         row = stored_submission(connection, reference) or {}

@@ -12,7 +12,7 @@ import pandas as pd
 
 from data_contracts import Contract, Report, load_contract
 from data_contracts.corrections import check_corrected
-from pilots.access import Actor, check_actor_can
+from pilots.access import Actor, check_actor_can, check_actor_can_reach
 from pilots.errors import UserError
 from pilots.life import WITHDRAWN
 from pilots.periods import parse
@@ -118,8 +118,7 @@ def queries_of_check(store: Store, actor: Actor, reference: str) -> list[Query]:
         NotAllowed: the actor may not read it.
         UserError: there is no such check.
     """
-    row = _check_row(store, reference)
-    check_actor_can(actor, "read_returns", row["region"])
+    row = _check_row(store, actor, "read_returns", reference)
     target = target_of(row["collection"], row["region"], row["period"])
     with store.read() as connection:
         content, accepted = kept_bytes(connection, row["sha256"]) or b"", stored_corrections(connection, row["id"])
@@ -147,8 +146,7 @@ def explain_return(
         NotAllowed: the actor may not.
         UserError: there is no such check, or an explanation fits no query of the file.
     """
-    row = _check_row(store, reference)
-    check_actor_can(actor, "explain_return", row["region"])
+    row = _check_row(store, actor, "explain_return", reference)
     asked = queries_of_check(store, actor, reference)
     given = {key: " ".join(text.split()) for key, text in explanations.items()}
     known = {one.key for one in asked} | {one.rule for one in asked}
@@ -164,12 +162,13 @@ def explain_return(
     return queries_of_check(store, actor, reference)
 
 
-def _check_row(store: Store, reference: str) -> dict[str, Any]:
+def _check_row(store: Store, actor: Actor, action: str, reference: str) -> dict[str, Any]:
     digits = reference.removeprefix(CHECK_PREFIX)
     row = None
     if reference.startswith(CHECK_PREFIX) and digits.isdecimal():
         with store.read() as connection:
             row = stored_check(connection, int(digits))
+    check_actor_can_reach(actor, action, reference, None if row is None else row["region"])
     if row is None:
         raise UserError(f"There is no check “{reference}”. Look up its reference in the list of checks.")
     return row

@@ -9,13 +9,13 @@ import pandas as pd
 
 from data_contracts import Finding, Report, load_contract
 from data_contracts.corrections import Corrected
-from pilots.access import REGIONAL, Actor, check_actor_can
+from pilots.access import REGIONAL, Actor, check_actor_can, check_actor_can_reach
 from pilots.decisions import (
     accept_return,
     history,
+    reached,
     send_back_return,
     sign_off_return,
-    submission_row,
     withdraw_return,
 )
 from pilots.errors import UserError
@@ -276,8 +276,7 @@ def submission(store: Store, actor: Actor, reference: str) -> Receipt:
         NotAllowed: the actor may not read it.
         UserError: there is no such submission.
     """
-    row = submission_row(store, reference)
-    check_actor_can(actor, "read_returns", row["region"])
+    row = reached(store, actor, "read_returns", reference)
     return Receipt.from_row(row)
 
 
@@ -288,8 +287,7 @@ def submission_rows(store: Store, actor: Actor, reference: str) -> pd.DataFrame:
         NotAllowed: the actor may not read it.
         UserError: there is no such submission.
     """
-    row = submission_row(store, reference)
-    check_actor_can(actor, "read_returns", row["region"])
+    row = reached(store, actor, "read_returns", reference)
     with store.read() as connection:
         rows = stored_rows(connection, [row["id"]])[row["id"]]
     return as_frame(load_contract(row["collection"], row["contract_version"]), rows)
@@ -302,8 +300,7 @@ def original_file(store: Store, actor: Actor, reference: str) -> tuple[str, byte
         NotAllowed: the actor may not read it.
         UserError: there is no such submission.
     """
-    row = submission_row(store, reference)
-    check_actor_can(actor, "read_returns", row["region"])
+    row = reached(store, actor, "read_returns", reference)
     with store.read() as connection:
         content = kept_bytes(connection, row["sha256"])
     if content is None:
@@ -340,8 +337,7 @@ def findings(store: Store, actor: Actor, reference: str) -> list[dict[str, Any]]
         NotAllowed: the actor may not read it.
         UserError: there is no such submission or check.
     """
-    number, region, explanations = _checked(store, reference)
-    check_actor_can(actor, "read_returns", region)
+    number, explanations = _checked(store, actor, reference)
     with store.read() as connection:
         found = stored_findings(connection, number)
     for finding in found:
@@ -349,13 +345,14 @@ def findings(store: Store, actor: Actor, reference: str) -> list[dict[str, Any]]
     return found
 
 
-def _checked(store: Store, reference: str) -> tuple[int, str, dict[str, str]]:
+def _checked(store: Store, actor: Actor, reference: str) -> tuple[int, dict[str, str]]:
     digits = reference.removeprefix(CHECK_PREFIX)
     if not reference.startswith(CHECK_PREFIX) or not digits.isdecimal():
-        row = submission_row(store, reference)
-        return row["check_id"], row["region"], row["explanations"]
+        row = reached(store, actor, "read_returns", reference)
+        return row["check_id"], row["explanations"]
     with store.read() as connection:
         check = stored_check(connection, int(digits))
+    check_actor_can_reach(actor, "read_returns", reference, None if check is None else check["region"])
     if check is None:
         raise UserError(f"There is no check “{reference}”. Look up its reference in the list of checks.")
-    return check["id"], check["region"], {}
+    return check["id"], {}

@@ -6,7 +6,7 @@ from typing import Any
 from pilots.access import Actor, check_actor_can
 from pilots.catalogue import outcome
 from pilots.collections import REGISTER
-from pilots.decisions import submission_row
+from pilots.decisions import reached
 from pilots.errors import UserError
 from pilots.life import STATES
 from pilots.plans import PlanError, load_plan
@@ -42,8 +42,7 @@ def runs_that_used(store: Store, actor: Actor, reference: str) -> list[dict[str,
         NotAllowed: the actor may not read the submission.
         UserError: there is no such submission.
     """
-    row = submission_row(store, reference)
-    check_actor_can(actor, "read_returns", row["region"])
+    row = reached(store, actor, "read_returns", reference)
     with store.read() as connection:
         releases = releases_with(connection, row["id"])
         sources = [run for run in run_sources(connection) if run["release_id"] in releases]

@@ -12,6 +12,11 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "demonstration": ("serve", "Build the synthetic demonstration programme."),
         "accounts": ("accounts", "List accounts, or add one."),
     },
+    "The store": {
+        "audit": ("store", "List the audit log, write it to a file, or check that it is whole."),
+        "backup": ("store", "Copy the whole store into one file, while it is in use."),
+        "restore": ("store", "Fill an empty store from a backup, or only check the backup."),
+    },
     "Returns": {
         "guide": ("templates", "Show what a return must look like, in plain English."),
         "template": ("templates", "Write a return to fill in (XLSX or CSV)."),

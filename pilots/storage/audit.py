@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Column, Connection, Index, Integer, String, Table, insert, select
+from sqlalchemy import JSON, Column, Connection, Index, Integer, String, Table, func, insert, select
 
 from pilots.access import Actor
 from pilots.storage.base import METADATA, Moment, canonical_json, now, stored_json
@@ -59,7 +59,8 @@ def verify(connection: Connection) -> list[str]:
 
     Returns:
         One sentence for each event that is not what was stored or does not follow the one before; empty where the log is whole.
-        Events taken off the end leave no trace in the log itself: keep the digest of the last event elsewhere to see that too.
+        Events taken off the end leave no trace in the log itself: `pilots.storage.told` misses those of what is still stored, and
+        the number and digest of the last event, kept elsewhere (`last_event`), show the rest.
     """
     found, previous = [], _FIRST
     for event in connection.execute(select(AUDIT).order_by(AUDIT.c.id)).mappings():
@@ -76,8 +77,27 @@ def began_at(connection: Connection) -> datetime | None:
     return connection.execute(select(AUDIT.c.at).order_by(AUDIT.c.id).limit(1)).scalar()
 
 
+def last_event(connection: Connection) -> dict[str, Any]:
+    """Number and digest of the last event, and how many there are. Kept elsewhere, they show events taken off the end."""
+    last = connection.execute(select(AUDIT.c.id, AUDIT.c.digest).order_by(AUDIT.c.id.desc()).limit(1)).first()
+    count = connection.execute(select(func.count()).select_from(AUDIT)).scalar_one()
+    return {"events": int(count), "last": 0 if last is None else int(last.id), "digest": _FIRST if last is None else last.digest}
+
+
+def digest_of(connection: Connection, number: int) -> str | None:
+    """The digest of an event; None where there is none of that number. Before the first event it is a row of zeros."""
+    if number == 0:
+        return _FIRST
+    return connection.execute(select(AUDIT.c.digest).where(AUDIT.c.id == number)).scalar()
+
+
 def events(
-    connection: Connection, *, action: str | None = None, subject: str | None = None, limit: int | None = None
+    connection: Connection,
+    *,
+    action: str | None = None,
+    subject: str | None = None,
+    actor: str | None = None,
+    limit: int | None = None,
 ) -> list[dict[str, Any]]:
     """Events, newest first: id, at, actor, issuer, role, action, subject, detail, previous, digest."""
     query = select(AUDIT).order_by(AUDIT.c.id.desc())
@@ -85,6 +105,8 @@ def events(
         query = query.where(AUDIT.c.action == action)
     if subject is not None:
         query = query.where(AUDIT.c.subject == subject)
+    if actor is not None:
+        query = query.where(AUDIT.c.actor == actor)
     if limit is not None:
         query = query.limit(limit)
     return [dict(row) for row in connection.execute(query).mappings()]
