@@ -13,7 +13,6 @@ from typing import Any
 import click
 
 import pilots
-from pilots.access import LOCAL_ADMINISTRATOR
 from pilots.accounts import add_development_accounts
 from pilots.commands.shared import Session, task_command
 from pilots.demonstration import is_demonstration
@@ -71,9 +70,9 @@ def with_store(session: Session, url: str, with_demonstration: bool) -> None:
             if not is_demonstration(store):
                 session.remark("Building the demonstration programme. The first time this takes about a minute.")
             with session.progress("Building the demonstration programme") as tell:
-                build_demonstration(store, LOCAL_ADMINISTRATOR, progress=tell)
+                build_demonstration(store, session.actor, progress=tell)
         elif not is_demonstration(store):
-            add_development_accounts(store, LOCAL_ADMINISTRATOR)
+            add_development_accounts(store, session.actor)
     finally:
         store.close()
 
