@@ -114,12 +114,13 @@ def checked_bytes(archive: zipfile.ZipFile, row: dict[str, Any]) -> bytes:
     Raises:
         CopyError: they are not those that were kept.
     """
+    sha256 = str(row.get("sha256"))
     try:
-        content = archive.read(BYTES.format(row["sha256"]))
+        content = archive.read(BYTES.format(sha256))
     except (KeyError, zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise CopyError(f"The backup is damaged: the file with SHA-256 {row['sha256']} cannot be read.") from error
-    if content and hashlib.sha256(content).hexdigest() != row["sha256"]:
-        raise CopyError(f"The backup is damaged: the file with SHA-256 {row['sha256']} has other bytes. Take another one.")
+        raise CopyError(f"The backup is damaged: the file with SHA-256 {sha256} cannot be read.") from error
+    if content and hashlib.sha256(content).hexdigest() != sha256:
+        raise CopyError(f"The backup is damaged: the file with SHA-256 {sha256} has other bytes. Take another one.")
     return content
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import text
 
+from pilots import auditing, plans, releases, returns
 from pilots.access import Actor
 from pilots.storage import Store, audit
 
@@ -82,3 +83,98 @@ def test_events_are_narrowed(store: Store, administrator: Actor) -> None:
         assert [event["subject"] for event in audit.events(connection, action="make_release")] == ["R0001"]
         assert [event["action"] for event in audit.events(connection, subject="event 1")] == ["build_demonstration"]
         assert len(audit.events(connection, limit=2)) == 2
+
+
+WORDS = {
+    "at": "'2020-01-01 00:00:00'",
+    "actor": "'somebody'",
+    "issuer": "'elsewhere'",
+    "role": "'lead'",
+    "action": "'accept_return'",
+    "subject": "'another'",
+    "detail": "'{\"size\": 9}'",
+    "previous": f"'{'1' * 64}'",
+    "digest": f"'{'2' * 64}'",
+}
+EVENTS = 6
+
+
+def kinds_of_tampering(number: int) -> dict[str, list[str]]:
+    """Statements by what they do to one event of the log."""
+    one, last = f"WHERE id = {number}", EVENTS + 9
+    found = {f"{column} edited": [f"UPDATE audit_events SET {column} = {value} {one}"] for column, value in WORDS.items()}
+    if number < EVENTS:
+        found["removed"] = [f"DELETE FROM audit_events {one}"]
+        found["changed places with the next"] = [
+            f"UPDATE audit_events SET id = {last} {one}",
+            f"UPDATE audit_events SET id = {number} WHERE id = {number + 1}",
+            f"UPDATE audit_events SET id = {number + 1} WHERE id = {last}",
+        ]
+        found["put at the end"] = [f"UPDATE audit_events SET id = {last} {one}"]
+    columns = "at, actor, issuer, role, action, subject, detail, previous"
+    found["put in again"] = [
+        f"INSERT INTO audit_events (id, {columns}, digest) SELECT {last}, {columns}, '{'3' * 64}' FROM audit_events {one}"
+    ]
+    return found
+
+
+def test_any_event_edited_removed_or_moved_is_found(any_store: Store, administrator: Actor, tamper: Tamper) -> None:
+    write(any_store, administrator, EVENTS)
+    tamper(any_store, "audit_events", "SELECT 1")  # lifts the guards
+    tried = 0
+    for number in range(1, EVENTS + 1):
+        for what, statements in kinds_of_tampering(number).items():
+            with any_store.engine.connect().execution_options(writes=True) as connection:
+                transaction = connection.begin()
+                for statement in statements:
+                    connection.execute(text(statement))
+                assert audit.verify(connection), f"event {number} {what}"
+                transaction.rollback()
+            tried += 1
+    assert tried == EVENTS * 10 + (EVENTS - 1) * 3
+    with any_store.read() as connection:
+        assert audit.verify(connection) == []
+
+
+@pytest.mark.parametrize("gone", range(1, 9))
+def test_events_taken_off_the_end_are_found_by_what_they_told_of_and_by_a_mark(
+    store: Store, administrator: Actor, accepted: Callable[..., object], ehcp_csv: Callable[..., bytes], tamper: Tamper, gone: int
+) -> None:
+    content = ehcp_csv("E12000001", "2023/24 autumn")
+    sent = returns.submit_return(store, administrator, "ehcp_process", "E12000001", "2023/24 autumn", "a.csv", content)
+    accepted(store, sent.reference)
+    plans.register_plan(store, administrator, plans.named_plan("ehcp_timeliness"))
+    releases.make_release(store, administrator, "first")
+    with store.write(administrator, "build_demonstration", "colour"):
+        pass  # an event that nothing stored bears witness to
+    whole = auditing.verify_audit(store, administrator)
+    assert whole.faults == () and whole.events == 8
+    tamper(store, "audit_events", f"DELETE FROM audit_events WHERE id > {8 - gone}")
+    found = auditing.verify_audit(store, administrator)
+    assert bool(found.faults) == (gone > 1), "only the last event has no witness in the store"
+    marked = auditing.verify_audit(store, administrator, [whole.mark])
+    assert "Event 8 is not the one that was marked" in marked.faults[-1]
+
+
+def test_a_log_that_was_made_anew_from_some_event_on_is_found_by_a_mark_alone(
+    store: Store, administrator: Actor, tamper: Tamper
+) -> None:
+    write(store, administrator, 4)
+    mark = auditing.verify_audit(store, administrator).mark
+    with store.read() as connection:
+        events = list(reversed(audit.events(connection)))
+    tamper(store, "audit_events", "DELETE FROM audit_events WHERE id > 1")
+    previous = events[0]["digest"]
+    with store.engine.connect().execution_options(writes=True) as connection, connection.begin():
+        for event in events[1:]:
+            forged = {**event, "actor": "somebody", "previous": previous}
+            previous = forged["digest"] = audit._digest(forged)
+            connection.execute(audit.AUDIT.insert().values(**forged))
+    assert auditing.verify_audit(store, administrator).faults == ()
+    assert len(auditing.verify_audit(store, administrator, [mark]).faults) == 1
+
+
+@pytest.mark.parametrize("mark", ["", "5", "x:y", f"-1:{'0' * 64}", "1:abc"])
+def test_a_mark_that_cannot_be_read_is_told(store: Store, administrator: Actor, mark: str) -> None:
+    with pytest.raises(auditing.AuditError, match="is no mark"):
+        auditing.verify_audit(store, administrator, [mark])
