@@ -61,5 +61,11 @@ def test_the_server_answers_on_loopback_and_ends_when_told(database: str) -> Non
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port)) != 0, "the server has ended with the command"
     store = Store.open(database)
-    assert {actor.role for actor in development_sign_in(store)} == {"lead", "approver", "evaluator", "researcher", "administrator"}
+    assert {actor.role for actor in development_sign_in(store)} == {
+        "lead",
+        "approver",
+        "evaluator",
+        "researcher",
+        "administrator",
+    }
     store.close()
