@@ -46,6 +46,7 @@ ROWS: dict[str, tuple[str, str]] = {
     "guide": (EVERYBODY, "ehcp_process"),
     "import-ees": (ADMINISTER, "{file}"),
     "import-lait": (ADMINISTER, "{file}"),
+    "overview": (STUDY, ""),
     "plan seal": (DEPARTMENT, "ehcp_timeliness"),
     "plan show": (STUDY, "ehcp_timeliness"),
     "plan-register": (DEPARTMENT, "{plan}"),
