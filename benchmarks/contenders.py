@@ -213,7 +213,8 @@ def csdid_read(found: Any) -> Found:
     cells, names = found["cells"], {"dynamic": "event_time", "group": "cohort", "calendar": "calendar"}
     rows = zip(cells["group"], cells["year"], cells["att"], cells["se"], strict=True)
     out: Found = {("cells", int(g), int(t)): (float(effect), float(error)) for g, t, effect, error in rows}
-    out[("overall",)] = (float(found["simple"]["overall_att"]), float(found["simple"]["overall_se"]))
+    att, se = (float(np.ravel(found["simple"][part])[0]) for part in ("overall_att", "overall_se"))  # numbers, or arrays of one
+    out[("overall",)] = (att, se)
     for kind, name in names.items():
         columns = (np.ravel(found[kind][part]) for part in ("egt", "att_egt", "se_egt"))
         out |= {(name, int(label)): (float(effect), float(error)) for label, effect, error in zip(*columns, strict=True)}

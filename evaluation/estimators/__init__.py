@@ -105,19 +105,24 @@ def _left_empty(panel: Panel, empty: list[Any]) -> tuple[str, ...]:
 
 def _labels(outcomes: tuple[str, ...], given: list[pd.DataFrame]) -> pd.DataFrame:
     """Label columns of all outcomes, the outcome first; outcomes that share a frame have it read once."""
-    known: dict[int, pd.DataFrame] = {}
+    names = dict.fromkeys(name for frame in given for name in frame.columns)
+    known: dict[int, dict[str, list[Any]]] = {}
     for frame in given:
         if id(frame) not in known:
-            known[id(frame)] = frame.astype(object).where(frame.notna(), None)
-            if "event_time" in frame:
-                known[id(frame)]["event_time"] = pd.array(frame["event_time"].tolist(), dtype="Int64")
-    parts = [known[id(frame)] for frame in given]
-    if len(known) == 1:
-        whole = parts[0].iloc[np.tile(np.arange(len(parts[0])), len(parts))].reset_index(drop=True)
-    else:
-        whole = pd.concat(parts, ignore_index=True)
-    whole.insert(0, "outcome", pd.Series(np.repeat(outcomes, [len(part) for part in parts]).tolist(), dtype="str"))
-    return whole
+            known[id(frame)] = {name: _plain(frame, name) for name in names}
+    sizes = [len(frame) for frame in given]
+    columns: dict[str, Any] = {"outcome": pd.array(np.repeat(outcomes, sizes).tolist(), dtype="str")}
+    for name in names:
+        values = [value for frame in given for value in known[id(frame)][name]]
+        columns[name] = pd.array(values, dtype="Int64") if name == "event_time" else pd.Series(values, dtype=object)
+    return pd.DataFrame(columns)
+
+
+def _plain(frame: pd.DataFrame, name: str) -> list[Any]:
+    """A label column, None where it is missing or the frame has none."""
+    if name not in frame:
+        return [None] * len(frame)
+    return [None if gone else value for value, gone in zip(frame[name].tolist(), frame[name].isna(), strict=True)]
 
 
 def _result(panel: Panel, name: str, aggregate: str, options: dict[str, Any], fits: list[Pieces]) -> Result:

@@ -18,6 +18,9 @@ class Scores(Protocol):
     def scored(self, weights: np.ndarray) -> np.ndarray:
         """Scores (N × A) of sums of effects (A × K)."""
 
+    def each(self) -> np.ndarray:
+        """Scores of every effect (N × K)."""
+
     def on_cells(self, weights: np.ndarray) -> sparse.csr_matrix:
         """Weights of sums of effects (A × K) on cells, A × (N·T)."""
 
@@ -140,8 +143,7 @@ def _cells(found: Effects, panel: Panel) -> Combined:
         "event_time": (found.time - found.group).astype(int),
         "kind": np.where(reference, "reference", np.where(after, "post", "pre")),
     }
-    each = np.eye(len(found.time))
-    return Combined(pd.DataFrame(labels), found.estimates, found.scores.scored(each), each)
+    return Combined(pd.DataFrame(labels), found.estimates, found.scores.each(), np.eye(len(found.time)))
 
 
 def _overall(found: Effects, panel: Panel) -> list[_Row]:

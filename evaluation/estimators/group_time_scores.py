@@ -26,6 +26,10 @@ class Dense:
         """Scores (N × A) of sums of effects (A × K)."""
         return np.asarray(self.scores @ weights.T)
 
+    def each(self) -> np.ndarray:
+        """Scores of every effect (N × K)."""
+        return self.scores
+
     def on_cells(self, weights: np.ndarray) -> sparse.csr_matrix:
         """Weights of sums of effects (A × K) on cells, A × (N·T)."""
         return sparse.csr_matrix(sparse.csr_matrix(weights) @ self.cells())
@@ -131,6 +135,14 @@ class ByKind:
         for at, one, mean in zip(kinds.units, profile, level, strict=True):
             out[at] = self.outcome[at] @ one.T - kinds.weight[at, None] * mean
         return out
+
+    def each(self) -> np.ndarray:
+        """Scores of every effect (N × K)."""
+        kinds, out = self.kinds, self.outcome[:, self.kinds.time] - self.outcome[:, self.kinds.base]
+        mean = np.where(kinds.members, self.treated_mean, self.compared_mean)
+        out -= kinds.weight[:, None] * mean[kinds.kind]
+        out *= kinds.carried[kinds.kind]
+        return np.asarray(out)
 
     def on_cells(self, weights: np.ndarray) -> sparse.csr_matrix:
         """Weights of sums of effects (A × K) on cells, A × (N·T)."""

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from statsmodels.stats.multitest import multipletests
 
 from evaluation import words
 from evaluation.errors import NotEstimable, OptionError, PanelError
@@ -103,6 +102,18 @@ def stepdown(statistics: np.ndarray, null: np.ndarray, *, identity_included: boo
     return out
 
 
+def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
+    """Holm's (1979) step-down adjusted p-values, in the order given.
+
+    As `multipletests` of statsmodels, which a test holds it to; that one sweeps all of memory for garbage at every call.
+    """
+    p = np.asarray(p_values, float)
+    order = np.argsort(p, kind="stable")
+    out = np.empty(len(p))
+    out[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1.0)
+    return out
+
+
 def _checked(statistics: np.ndarray, null: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     observed, drawn = np.abs(np.asarray(statistics, float)), np.abs(np.asarray(null, float))
     if observed.ndim != 1 or drawn.ndim != 2 or drawn.shape[1] != len(observed) or not drawn.size:
@@ -155,9 +166,8 @@ def family(
     size, sample = _checked(observed[known], drawn[:, known])
     alone = _share(size, sample, identity_included)
     adjusted = stepdown(observed[known], sample, identity_included=identity_included)
-    holm = multipletests(alone, method="holm")[1]
     columns = np.full((3, len(names)), np.nan)
-    columns[:, known] = alone, adjusted, holm
+    columns[:, known] = alone, adjusted, holm(alone)
     notes = ["" if has else "no effect or no error: not tested" for has in known]
     outcomes = tuple(
         Outcome(name, float(observed[k]), *_numbers(columns[:, k]), bool(columns[1, k] <= alpha), notes[k])

@@ -68,21 +68,24 @@ def multiplier(result: Scored, cluster: str | None, options: Mapping[str, Any]) 
     with np.errstate(invalid="ignore", divide="ignore"):
         covariance = base.covariance * np.outer(error, error) / np.outer(base.std_error, base.std_error)
     outcomes = result.labels["outcome"].to_numpy()
-    largest = {
-        name: np.sort(np.abs(drawn[:, outcomes[good] == name] / error[good][outcomes[good] == name]).max(axis=1))
-        for name in dict.fromkeys(outcomes[good])
-    }
+    largest = {name: _largest(drawn, error[good], outcomes[good] == name) for name in dict.fromkeys(outcomes[good])}
     kept = {name: options[name] for name in DEFAULTS}
     counts = {"groups": len(sums), "critical_at_95": {name: _critical(values, 0.95) for name, values in largest.items()}}
     found = replace(base, name="multiplier", covariance=covariance, details={**kept, **counts})
     return _simultaneous(found, outcomes, largest) if options["simultaneous"] else found
 
 
+def _largest(drawn: np.ndarray, error: np.ndarray, mine: np.ndarray) -> np.ndarray:
+    """The largest |t| of some rows in each draw, sorted."""
+    t = drawn / error if mine.all() else drawn[:, mine] / error[mine]
+    return np.asarray(np.sort(np.maximum(t.max(axis=1), -t.min(axis=1))))
+
+
 def _spread(drawn: np.ndarray) -> np.ndarray:
     """Errors from the quartiles of the draws (draws × K) ÷ those of a standard normal."""
     count = len(drawn)
     low, high = int(np.ceil(count * 0.25)) - 1, int(np.ceil(count * 0.75)) - 1
-    ordered = np.partition(np.ascontiguousarray(drawn.T), (low, high), axis=1)
+    ordered = np.sort(np.ascontiguousarray(drawn.T), axis=1)
     return np.asarray((ordered[:, high] - ordered[:, low]) / QUARTILES)
 
 

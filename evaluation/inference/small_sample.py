@@ -15,7 +15,7 @@ import numpy as np
 
 from evaluation.errors import NotEstimable, OptionError, PanelError, check_choice
 from evaluation.inference.base import Inference, Scored, group_sums
-from evaluation.inference.working import Prepared, Row, WorkingModel, assemble, cells_of, prepare
+from evaluation.inference.working import ByShape, Prepared, Row, WorkingModel, assemble, cells_of, prepare
 from evaluation.panel import Panel
 
 CR2_DEFAULTS: dict[str, Any] = {"working": "equal"}
@@ -189,11 +189,17 @@ def satterthwaite(spread: Spread, codes: np.ndarray, b: np.ndarray) -> float:
 
 def cr2_row(row: Row, codes: np.ndarray, working: str = "equal") -> tuple[np.ndarray, float]:
     """Sums b'û by cluster and Bell–McCaffrey degrees of freedom."""
+    b, df = cr2_weights(row, codes, working)
+    return group_sums((b * row.residual)[:, None], codes)[:, 0], df
+
+
+def cr2_weights(row: Row, codes: np.ndarray, working: str) -> tuple[np.ndarray, float]:
+    """b, which residuals in the scaled space are times, and degrees of freedom: no outcome changes them."""
     scaled = working == "inverse_weights" or bool(np.ptp(row.model.root) == 0)
     spread = spread_of(row, scaled)
     root = np.ones_like(row.model.root) if scaled else row.model.root
     b = powered(spread, codes, -0.5, (row.weights * root)[:, None])[:, 0]
-    return group_sums((b * row.residual / root)[:, None], codes)[:, 0], satterthwaite(spread, codes, b)
+    return b / root, satterthwaite(spread, codes, b)
 
 
 def cr3_row(row: Row, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -212,11 +218,11 @@ def cr2(result: Scored, cluster: str | None, options: Mapping[str, Any]) -> Infe
     """
     check_choice("working", options["working"], WORKING)
     made = prepare(result, cluster)
-    df = np.full(len(made.rows), np.nan)
+    df, shared = np.full(len(made.rows), np.nan), ByShape()
 
     def one(k: int, row: Row, codes: np.ndarray) -> np.ndarray:
-        sums, df[k] = cr2_row(row, codes, options["working"])
-        return sums
+        b, df[k] = shared.of(row, lambda: cr2_weights(row, codes, options["working"]))
+        return group_sums((b * row.residual)[:, None], codes)[:, 0]
 
     sums = _each(result, made, one)
     details = {"working": options["working"], "direction": [None if row is None else row.direction for row in made.rows]}

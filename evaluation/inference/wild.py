@@ -9,8 +9,8 @@ in θ0.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -18,9 +18,9 @@ from scipy import sparse
 
 from evaluation.errors import OptionError, PanelError, check_choice
 from evaluation.inference.base import Inference, Scored, group_sums
-from evaluation.inference.small_sample import powered, restricted_spread, spread_of
+from evaluation.inference.small_sample import Spread, powered, restricted_spread, spread_of
 from evaluation.inference.wild_interval import BootstrapTest, end_points
-from evaluation.inference.working import Row, assemble, cells_of, prepare
+from evaluation.inference.working import ByShape, Row, assemble, cells_of, prepare
 
 DEFAULTS: dict[str, Any] = {
     "type": "11",
@@ -80,93 +80,167 @@ def _fixed(made: Draws) -> Draws:
 
 
 @dataclass(frozen=True, eq=False)
-class Kernel:
-    """K and the numerator for H clusters, G groups and two residuals (û, and what a unit of θ0 − θ̂ takes from it).
+class Side:
+    """One residual as the draws take it: K = own on the blocks − left × right'.
+
+    Attributes:
+        own: G; sums of q × residual.
+        right: G × ρ.
+        top: G; sums of weights × residual.
+    """
+
+    own: np.ndarray
+    right: np.ndarray
+    top: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """What the draws of a row need before an outcome is seen, for H clusters and G groups.
 
     Attributes:
         cluster: G; the cluster of each group.
-        own: 2 × G; sums of q × residual, on the block-diagonal.
         left: H × ρ; orthonormal.
-        right: 2 × G × ρ; K = own on the blocks − left × right'.
-        top: 2 × G; sums of weights × residual: θ* − θ0 is top'v.
-        observed: H; cluster sums of the estimate itself, q'û.
+        q: n; weights, divided by their leverage for jackknife errors.
+        weights: n; of the row.
+        after: n × m; what a residual is summed along.
+        bend: m × ρ; turns that into `right`.
+        spread: what residuals of the bootstrap are divided by, or None.
+        codes, groups: of cells (n).
+        column: n; what a unit of θ0 − θ̂ takes from the residual.
+        known: the last draws and what they make of the slope.
     """
 
     cluster: np.ndarray
-    own: np.ndarray
     left: np.ndarray
-    right: np.ndarray
-    top: np.ndarray
+    q: np.ndarray
+    weights: np.ndarray
+    after: np.ndarray
+    bend: np.ndarray
+    spread: Spread | None
+    codes: np.ndarray
+    groups: np.ndarray
+    column: np.ndarray
+    known: list[tuple[Draws, Moved]] = field(default_factory=list)
+
+    def side(self, residual: np.ndarray) -> Side:
+        """A residual (n) as the draws take it."""
+        if self.spread is not None:
+            residual = powered(self.spread, self.codes, -1.0, residual[:, None])[:, 0]
+        sums = group_sums(np.column_stack([self.q, self.weights, self.after]) * residual[:, None], self.groups)
+        return Side(sums[:, 0], sums[:, 2:] @ self.bend, sums[:, 1])
+
+    @cached_property
+    def slope(self) -> Side:
+        """The side of what a unit of θ0 − θ̂ takes from the residual."""
+        return self.side(self.column)
+
+    @cached_property
+    def single(self) -> np.ndarray:
+        """Whether each group is a cluster of its own (G)."""
+        return np.asarray(np.bincount(self.cluster)[self.cluster] == 1)
+
+    @cached_property
+    def joined(self) -> sparse.csr_matrix:
+        """Adds up groups of clusters that have several."""
+        inside = np.flatnonzero(~self.single)
+        many, place = np.unique(self.cluster[inside], return_inverse=True)
+        return sparse.csr_matrix((np.ones(len(inside)), (place, inside)), shape=(len(many), len(self.cluster)))
+
+    def moved_slope(self, draws: Draws) -> Moved:
+        """What draws make of the slope; outcomes share it."""
+        if not self.known or self.known[0][0] is not draws:
+            self.known[:] = [(draws, moved(self, self.slope, draws))]
+        return self.known[0][1]
+
+
+@dataclass(frozen=True, eq=False)
+class Kernel:
+    """A row's frame with its residual û, and the cluster sums (H) of the estimate itself, q'û."""
+
+    frame: Frame
+    residual: Side
     observed: np.ndarray
 
 
-def kernel(row: Row, codes: np.ndarray, groups: np.ndarray, kind: str, impose_null: bool) -> Kernel:
-    """What the draws of a row need, from clusters and groups of its cells (groups lie within clusters).
+def frame_of(row: Row, codes: np.ndarray, groups: np.ndarray, kind: str, impose_null: bool) -> Frame:
+    """The frame of a row, from clusters and groups of its cells (groups lie within clusters).
 
     `kind` is 11, 13, 31 or 33 (MacKinnon, Nielsen, Webb 2023): first 3, residuals of the bootstrap divided by their leverage
     within the cluster; second 3, jackknife errors in each t.
     """
-    q, residuals = row.weights, np.column_stack([row.residual, row.columns[:, 0]])
+    q, spread = row.weights, None
     if kind[1] == "3":
         q = powered(spread_of(row), codes, -1.0, q[:, None])[:, 0]
-    observed = group_sums((q * row.residual)[:, None], codes)[:, 0]
     if kind[0] == "3":
         spread = restricted_spread(row.model) if impose_null else spread_of(row)
-        residuals = powered(spread, codes, -1.0, residuals)
     left = group_sums(np.hstack([row.model.basis, row.columns]) * q[:, None], codes)
-    after = np.hstack([row.model.basis, row.coefficients])
-    right = np.stack([group_sums(after * x[:, None], groups) for x in residuals.T])
     bases, sizes, turn = np.linalg.svd(left, full_matrices=False)
     keep = sizes > COMPRESS * max(float(sizes.max(initial=0.0)), np.finfo(float).tiny)
     cluster = np.zeros(int(groups.max()) + 1, int)
     cluster[groups] = codes
-    return Kernel(
-        cluster,
-        group_sums(residuals * q[:, None], groups).T,
-        bases[:, keep],
-        right @ (turn[keep].T * sizes[keep]),
-        group_sums(residuals * row.weights[:, None], groups).T,
-        observed,
-    )
+    after = np.hstack([row.model.basis, row.coefficients])
+    bend = turn[keep].T * sizes[keep]
+    return Frame(cluster, bases[:, keep], q, row.weights, after, bend, spread, codes, groups, row.columns[:, 0])
+
+
+def kernel(row: Row, codes: np.ndarray, groups: np.ndarray, kind: str, impose_null: bool, frame: Frame | None = None) -> Kernel:
+    """What the draws of a row need; `frame` where another row of its shape has made it."""
+    frame = frame or frame_of(row, codes, groups, kind, impose_null)
+    return Kernel(frame, frame.side(row.residual), group_sums((frame.q * row.residual)[:, None], codes)[:, 0])
 
 
 def quadratics(made: Kernel, draws: Draws) -> tuple[np.ndarray, np.ndarray]:
     """Numerators (2 × B) and the products of cluster sums (3 × B: û û, û a, a a) of every draw."""
-    values = draws.values
-    if len(made.left) * values.size <= SMALL:
-        sums = [_cluster_sums(made, k) @ values for k in (0, 1)]
+    frame, values = made.frame, draws.values
+    if len(frame.left) * values.size <= SMALL:
+        sides = (made.residual, frame.slope)
+        sums = [_cluster_sums(frame, side) @ values for side in sides]
         pairs = ((0, 0), (0, 1), (1, 1))
-        return made.top @ values, np.array([np.einsum("hb,hb->b", sums[i], sums[j]) for i, j in pairs])
+        top = np.stack([side.top for side in sides]) @ values
+        return top, np.array([np.einsum("hb,hb->b", sums[i], sums[j]) for i, j in pairs])
     return _thin(made, draws)
 
 
-def _cluster_sums(made: Kernel, k: int) -> np.ndarray:
+def _cluster_sums(frame: Frame, side: Side) -> np.ndarray:
     """K itself, H × G."""
-    out = -made.left @ made.right[k].T
-    out[made.cluster, np.arange(len(made.cluster))] += made.own[k]
+    out = -frame.left @ side.right.T
+    out[frame.cluster, np.arange(len(frame.cluster))] += side.own
     return np.asarray(out)
 
 
+@dataclass(frozen=True, eq=False)
+class Moved:
+    """What draws make of a side: numerators (B), left'blocks and the same − right'v (ρ × B), and blocks of several groups."""
+
+    side: Side
+    top: np.ndarray
+    along: np.ndarray
+    apart: np.ndarray
+    blocks: np.ndarray
+
+    def times(self, other: Moved, single: np.ndarray, draws: Draws) -> np.ndarray:
+        """Σ over clusters of the products of both sums (B): Σ(block)² − |left'block|² + |left'block − right'v|²."""
+        alone = self.side.own * other.side.own * single
+        squares = alone.sum() if draws.kind == "rademacher" else alone @ draws.squares
+        parts = (self.apart * other.apart).sum(axis=0) - (self.along * other.along).sum(axis=0)
+        return np.asarray(squares + parts + (self.blocks * other.blocks).sum(axis=0))
+
+
+def moved(frame: Frame, side: Side, draws: Draws) -> Moved:
+    """One side under every draw, without the sums themselves."""
+    along, rank = (frame.left[frame.cluster] * side.own[:, None]).T, frame.left.shape[1]
+    product = np.vstack([side.top[None], along, along - side.right.T]) @ draws.values
+    blocks = (frame.joined @ sparse.diags_array(side.own)) @ draws.values
+    return Moved(side, product[0], product[1 : 1 + rank], product[1 + rank :], np.asarray(blocks))
+
+
 def _thin(made: Kernel, draws: Draws) -> tuple[np.ndarray, np.ndarray]:
-    """As `quadratics` without the sums: ΣS² = Σ(block)² − |left'block|² + |left'block − right'v|²."""
-    values, rank = draws.values, made.left.shape[1]
-    along = [(made.left[made.cluster] * own[:, None]).T for own in made.own]
-    apart = [one - other.T for one, other in zip(along, made.right, strict=True)]
-    sizes = np.bincount(made.cluster)
-    many = np.flatnonzero(sizes > 1)
-    product = np.vstack([made.top, *along, *apart]) @ values
-    top, rest = product[:2], product[2:]
-    m, z = rest[: 2 * rank].reshape(2, rank, values.shape[1]), rest[2 * rank :].reshape(2, rank, values.shape[1])
-    inside = np.flatnonzero(sizes[made.cluster] > 1)
-    place = (np.searchsorted(many, made.cluster[inside]), inside)
-    b = [sparse.csr_matrix((own[inside], place), shape=(len(many), len(made.cluster))) @ values for own in made.own]
-    single = sizes[made.cluster] == 1
+    """As `quadratics` without the sums."""
+    frame = made.frame
+    sides = moved(frame, made.residual, draws), frame.moved_slope(draws)
     pairs = ((0, 0), (0, 1), (1, 1))
-    alone = np.array([made.own[i] * made.own[j] * single for i, j in pairs])
-    squares = alone.sum(axis=1)[:, None] if draws.kind == "rademacher" else alone @ draws.squares
-    parts = [np.einsum("rb,rb->b", z[i], z[j]) - np.einsum("rb,rb->b", m[i], m[j]) for i, j in pairs]
-    whole = [np.einsum("rb,rb->b", b[i], b[j]) for i, j in pairs]
-    return top, squares + np.array(parts) + np.array(whole)
+    return np.stack([side.top for side in sides]), np.array([sides[i].times(sides[j], frame.single, draws) for i, j in pairs])
 
 
 def batches(groups: int, draws: int, weights: str, seed: int) -> Iterator[Draws]:
@@ -180,11 +254,11 @@ def batches(groups: int, draws: int, weights: str, seed: int) -> Iterator[Draws]
 
 
 def wild_row(
-    row: Row, codes: np.ndarray, groups: np.ndarray, options: Mapping[str, Any]
+    row: Row, codes: np.ndarray, groups: np.ndarray, options: Mapping[str, Any], frame: Frame | None = None
 ) -> tuple[BootstrapTest, dict[str, Any], np.ndarray]:
     """The test of a row, what a reader must know of its draws (plain JSON), and the cluster sums of its error."""
-    made = kernel(row, codes, groups, options["type"], options["impose_null"])
-    count, kind, enumerated, parts = len(made.cluster), "", False, []
+    made = kernel(row, codes, groups, options["type"], options["impose_null"], frame)
+    count, kind, enumerated, parts = len(made.frame.cluster), "", False, []
     for draws in batches(count, int(options["draws"]), options["weights"], int(options["seed"])):
         parts.append(quadratics(made, draws))
         kind, enumerated = draws.kind, draws.enumerated
@@ -209,12 +283,12 @@ def wild(result: Scored, cluster: str | None, options: Mapping[str, Any]) -> Inf
     sums = np.full((int(made.codes.max()) + 1, count), np.nan)
     tests: list[BootstrapTest | None] = [None] * count
     said: list[dict[str, Any] | None] = [None] * count
-    factor = _factor(result, made.counts[0], options["type"])
+    factor, shared = _factor(result, made.counts[0], options["type"]), ByShape()
     for k, row in enumerate(made.rows):
         if row is None:
             continue
-        present, codes = cells_of(row, made.codes, periods)
-        test, drawn, observed = wild_row(row, codes, cells_of(row, groups, periods)[1], options)
+        present, codes, frame = shared.of(row, partial(_framed, row, made.codes, groups, periods, options))
+        test, drawn, observed = wild_row(row, codes, frame.groups, options, frame)
         sums[:, k] = 0.0
         sums[present, k] = observed * np.sqrt(factor[k])
         tests[k], said[k] = test, {**drawn, "direction": row.direction}
@@ -222,6 +296,14 @@ def wild(result: Scored, cluster: str | None, options: Mapping[str, Any]) -> Inf
     found = assemble("wild_cluster", result, made, sums, _name(options), made.counts[0] - 1.0, [], {})
     tests = [test if np.isfinite(error) else None for test, error in zip(tests, found.std_error, strict=True)]
     return finish(found, tests, {**kept, "rows": said}, -result.estimates)
+
+
+def _framed(
+    row: Row, clusters: np.ndarray, groups: np.ndarray, periods: int, options: Mapping[str, Any]
+) -> tuple[np.ndarray, np.ndarray, Frame]:
+    """Clusters that a row observes, their number for each of its cells, and its frame."""
+    present, codes = cells_of(row, clusters, periods)
+    return present, codes, frame_of(row, codes, cells_of(row, groups, periods)[1], options["type"], options["impose_null"])
 
 
 def _common(said: list[dict[str, Any] | None]) -> dict[str, Any]:

@@ -48,6 +48,23 @@ class BootstrapTest:
         out[1:, self.still] = 0.0
         return out
 
+    @cached_property
+    def forms(self) -> np.ndarray:
+        """Coefficients (5 × B) in the null, in errors from the estimate: a draw counts where its quartic is not negative."""
+        scale = np.sqrt(self.variance)
+        start, slope = self.top[0] / scale, self.top[1]
+        size = (start**2, -2 * start * slope, slope**2)
+        error = self.variances * np.array([[1.0 / self.variance], [-2.0 / scale], [1.0]])
+        out = np.zeros((5, self.top.shape[1]))
+        out[:3] += size
+        out[2:] -= self.near * error
+        return out
+
+    def accepted(self, delta: float, alpha: float) -> bool:
+        """Whether the p-value of θ̂ + delta is above alpha."""
+        powers = (delta / np.sqrt(self.variance)) ** np.arange(5)
+        return self.share(int(np.count_nonzero(powers @ self.forms >= 0))) > alpha
+
     def share(self, count: int) -> float:
         """The p-value from the number of draws further out than the data."""
         draws = self.top.shape[1]
@@ -103,12 +120,12 @@ def _side(test: BootstrapTest, alpha: float, sign: float) -> tuple[float, bool]:
     """The outermost null with p above alpha on one side, and whether one further in has p at or below it."""
     error = sign * float(np.sqrt(test.variance))
     tried = error * FIRST * STEP ** np.arange(REACH)
-    accepted = np.array([test.p_value(float(delta)) > alpha for delta in tried])
+    accepted = np.array([test.accepted(float(delta), alpha) for delta in tried])
     if accepted[-1]:
         return float(sign * np.inf), not bool(accepted.all())
     last = int(np.flatnonzero(accepted).max(initial=-1))
     inner, outer = (float(tried[last]) if last >= 0 else 0.0), float(tried[last + 1])
     for _ in range(HALVINGS):
         middle = (inner + outer) / 2
-        inner, outer = (middle, outer) if test.p_value(middle) > alpha else (inner, middle)
+        inner, outer = (middle, outer) if test.accepted(middle, alpha) else (inner, middle)
     return inner, not bool(accepted[: last + 1].all())

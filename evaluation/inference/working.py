@@ -7,14 +7,14 @@ this R is that of the regression itself, so that errors and bootstraps are those
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from evaluation.inference.base import Inference, Scored, clusters_with, dust, group_sums
-from evaluation.panel import Panel
+from evaluation.panel import Made, Panel
 
 RANK = 1e-10  # relative size below which a direction counts as not identified
 LEVELS = 1e-7  # relative part of a row's weights that unit and period effects may keep before the row is refused
@@ -57,7 +57,7 @@ class WorkingModel:
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """One effect under the working model; R = M − columns × coefficients'.
+    """One effect under the working model; R = M − columns × coefficients'. Rows of outcomes alike share all but the residual.
 
     Attributes:
         model: the effects taken out.
@@ -169,12 +169,15 @@ def prepare(result: Scored, cluster: str | None) -> Prepared:
     weights, outcomes = result.weights, np.array(result.labels["outcome"].tolist())
     levels = np.zeros(len(real), bool)
     cache: dict[bytes, WorkingModel] = {}
+    known: dict[tuple[bytes, bytes], list[_Shape | None]] = {}
     for at, outcome in enumerate(result.panel.outcomes):
         mine = np.flatnonzero((outcomes == outcome) & real & ~alone)
         if len(mine):
             model = _same_effects(result, at, cache)
-            found = _rows_of_outcome(result, model, np.asarray(weights[mine].toarray())[:, model.cell] / model.root)
-            for k, row in zip(mine, found, strict=True):
+            given = np.asarray(weights[mine].toarray())[:, model.cell] / model.root
+            shapes = known.setdefault((result.panel.weights[at].tobytes(), given.tobytes()), [])
+            shapes = shapes or _shapes(result.panel, model, given, shapes)
+            for k, row in zip(mine, _rows_of_outcome(model, shapes), strict=True):
                 rows[k], levels[k] = row, row is None
     if levels.any():
         warnings.append(
@@ -195,28 +198,56 @@ def _same_effects(result: Scored, at: int, cache: dict[bytes, WorkingModel]) -> 
     return WorkingModel(same.root, same.basis, same.units, outcome, same.cell)
 
 
-def _rows_of_outcome(result: Scored, model: WorkingModel, weights: np.ndarray) -> list[Row | None]:
-    """Rows from weights (K × n, scaled); None where levels of units or periods remain in them."""
+@dataclass(frozen=True, eq=False)
+class _Shape:
+    """What a row is before an outcome is seen: outcomes alike share it; see `Row`.
+
+    Attributes:
+        weights, columns, coefficients, direction: as in `Row`.
+        beside: column and coefficients of one constant effect that is taken out too, or None.
+    """
+
+    weights: np.ndarray
+    columns: np.ndarray
+    coefficients: np.ndarray
+    direction: str
+    beside: tuple[np.ndarray, np.ndarray] | None
+
+
+def _shapes(panel: Panel, model: WorkingModel, weights: np.ndarray, out: list[_Shape | None]) -> list[_Shape | None]:
+    """Shapes from weights (K × n, scaled), put into `out`; None where levels of units or periods remain in them."""
     norms = np.sqrt((weights**2).sum(axis=1))
     free = np.sqrt(((weights.T - model.residual(weights.T)) ** 2).sum(axis=0)) <= LEVELS * norms
-    names, shapes = _directions(result.panel, model)
-    taken = model.residual(np.column_stack([model.outcome, *shapes]))
-    centred, columns = taken[:, 0], taken[:, 1:]
+    names, shapes = _directions(panel, model)
+    columns = model.residual(np.column_stack(shapes))
     whole = least_squares_row(model, shapes[-1])
     along = weights @ np.column_stack(shapes)
-    estimates = weights @ model.outcome
-    out: list[Row | None] = []
     for k, w in enumerate(weights):
         fits = [j for j in range(len(names)) if abs(along[k, j] - 1) < ONE]
         if not free[k] or norms[k] == 0:
             out.append(None)
             continue
         own, direction = (columns[:, fits[0]], names[fits[0]]) if fits else (w / norms[k] ** 2, "weights")
-        a, c, rest = own[:, None], w[:, None], centred
+        a, c, beside = own[:, None], w[:, None], None
         if whole is not None and abs(along[k, -1]) < ONE:
-            rest = centred - whole.estimate * whole.columns[:, 0]
             a, c = np.hstack([a, whole.columns]), np.hstack([c, whole.coefficients])
-        out.append(Row(model, w, a, c, rest - estimates[k] * own, float(estimates[k]), direction))
+            beside = whole.columns[:, 0], whole.weights
+        out.append(_Shape(w, a, c, direction, beside))
+    return out
+
+
+def _rows_of_outcome(model: WorkingModel, shapes: list[_Shape | None]) -> list[Row | None]:
+    """Rows of the model's outcome."""
+    centred, out = model.residual(model.outcome[:, None])[:, 0], list[Row | None]()
+    for one in shapes:
+        if one is None:
+            out.append(None)
+            continue
+        rest, estimate = centred, float(one.weights @ model.outcome)
+        if one.beside is not None:
+            rest = centred - (one.beside[1] @ model.outcome) * one.beside[0]
+        residual = rest - estimate * one.columns[:, 0]
+        out.append(Row(model, one.weights, one.columns, one.coefficients, residual, estimate, one.direction))
     return out
 
 
@@ -285,6 +316,21 @@ def assemble(
         tuple(said),
         details=details,
     )
+
+
+class ByShape:
+    """What methods make of rows whatever their outcome, made once for rows that share their weights and columns."""
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[int, int], tuple[Row, Any]] = {}
+
+    def of(self, row: Row, make: Callable[[], Made]) -> Made:
+        """What `make` gives for this row, or gave for one of the same shape."""
+        key = (id(row.weights), id(row.columns))
+        if key not in self.kept:
+            self.kept[key] = (row, make())  # the row is kept so that its ids stay its own
+        found: Made = self.kept[key][1]
+        return found
 
 
 def cells_of(row: Row, codes: np.ndarray, periods: int) -> tuple[np.ndarray, np.ndarray]:

@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from statsmodels.stats.multitest import multipletests
 
 from evaluation.errors import NotEstimable, OptionError
 from evaluation.estimators import ESTIMATORS, check_options
+from evaluation.families.multiple import holm
 from evaluation.panel import NEVER, Panel
 from evaluation.robustness.refit import Ask, effect, one_outcome, without_cells
 from evaluation.robustness.row import Check, check_whole, listing, not_told, say
@@ -71,7 +71,7 @@ def _moved_back(panel: Panel, ask: Ask, back: int) -> dict[str, Any]:
 def _with_holm(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The rows with Holm's adjusted p-values beside the plain ones."""
     known = [k for k, row in enumerate(rows) if row.get("p_value") is not None]
-    adjusted = multipletests([rows[k]["p_value"] for k in known], method="holm")[1].tolist() if known else []
+    adjusted = holm([rows[k]["p_value"] for k in known]).tolist()
     given = dict(zip(known, adjusted, strict=True))
     return [{**row, "adjusted": given.get(k)} for k, row in enumerate(rows)]
 

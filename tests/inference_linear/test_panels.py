@@ -129,10 +129,10 @@ def test_wild_by_subcluster_and_its_thin_products(plain):
     codes, groups = (cells_of(row, result.panel.cluster_codes(name)[1], periods)[1] for name in ("group", "unit"))
     made = kernel(row, codes, groups, "11", True)
     for kind, values in (("rademacher", [-1.0, 1.0]), ("webb", [-np.sqrt(1.5), -1.0, np.sqrt(0.5), np.sqrt(1.5)])):
-        signs = np.random.default_rng(1).choice(values, (len(made.cluster), 300))
+        signs = np.random.default_rng(1).choice(values, (len(made.frame.cluster), 300))
         top, bottom = quadratics(made, Draws(signs, False, kind))
         many = Draws(np.tile(signs, 400), False, kind)
-        assert len(made.left) * many.values.size > 4_000_000
+        assert len(made.frame.left) * many.values.size > 4_000_000
         thin_top, thin_bottom = quadratics(made, many)
         assert thin_top[:, :300] == pytest.approx(top, rel=1e-9, abs=1e-12)
         assert thin_bottom[:, :300] == pytest.approx(bottom, rel=1e-8, abs=1e-12)

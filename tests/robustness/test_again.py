@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from statsmodels.stats.multitest import multipletests
 
 from evaluation import OptionError, Panel, PanelError, Result, estimate, leave_one_out
+from evaluation.families.multiple import holm
 from evaluation.robustness import (
     Ask,
     Specification,
@@ -113,6 +115,11 @@ def test_placebo_dates_refuse_where_no_period_is_left(small: Make) -> None:
     assert check.not_estimable is not None and check.concern is None
     with pytest.raises(OptionError, match="no option 'bogus'"):
         placebo_dates(small(), Ask("group_time", {"bogus": 1}))
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_holm_is_that_of_statsmodels(p_values: list[float]) -> None:
+    assert np.allclose(holm(p_values), multipletests(p_values, method="holm")[1], rtol=1e-12, atol=0)
 
 
 def test_holm_by_hand_and_rows_without_a_p_value_stay_without() -> None:
