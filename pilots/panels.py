@@ -11,7 +11,7 @@ from data_contracts import contracts, load_contract
 from evaluation import Panel
 from evaluation.cells import cells
 from pilots import releases
-from pilots.catalogue import Outcome, publications
+from pilots.catalogue import Outcome, publications, reform
 from pilots.catalogue import outcome as outcome_named
 from pilots.errors import UserError
 from pilots.periods import containing, first_full, ordered, parse
@@ -241,7 +241,7 @@ def question(store: Store, release: Release, plan: Plan, outcome: Outcome, spell
             f"{there[-1]}. Change the plan's window."
         )
     first, stop = starts(spells, plan, outcome.frequency)
-    units = _units(rows, plan, first)
+    units = _units(rows, plan, first, _told_to_compare(store, release, plan))
     rows = rows[rows["authority"].isin(units["authority"])]
     rows = rows[rows["period"].isin(rows.loc[rows[NUMERATOR].notna(), "period"])]  # a period in which nobody has a figure is none
     extras = _extras(store, release, plan, units, spells, outcome.frequency)
@@ -346,7 +346,24 @@ def _digest(*tables: pd.DataFrame) -> str:
     return hashlib.sha256(canonical_json(content).encode()).hexdigest()
 
 
-def _units(rows: pd.DataFrame, plan: Plan, first: dict[str, str]) -> pd.DataFrame:
+def _told_to_compare(store: Store, release: Release, plan: Plan) -> set[str]:
+    """Authorities that a collection names for comparison, as the catalogue has it; none where the plan asks for none."""
+    if plan.comparison.authorities != "as_catalogue":
+        return set()
+    told = reform(plan.reform).compared_with
+    if told is None:
+        raise UserError(
+            f"The catalogue does not say who compares with {reform(plan.reform).label}. Name another comparison in the plan."
+        )
+    rows = releases.collection_rows(store, release, told.collection)
+    keep = np.ones(len(rows), bool)
+    for column, value in told.where:
+        keep &= (rows[column].astype(str) == value).to_numpy()
+    pairs = rows.loc[keep, ["authority", "period"]].drop_duplicates().itertuples(index=False, name=None)
+    return {found for code, period in pairs if (found := resolve(str(code), str(period)).authority)}
+
+
+def _units(rows: pd.DataFrame, plan: Plan, first: dict[str, str], told: set[str]) -> pd.DataFrame:
     """Authority, region and first treated period of everyone who takes part."""
     place = authorities().set_index("authority")
     codes = sorted(set(rows["authority"]) & set(place.index))
@@ -360,6 +377,8 @@ def _units(rows: pd.DataFrame, plan: Plan, first: dict[str, str]) -> pd.DataFram
         table = table[adopts | table["region"].isin(table.loc[adopts, "region"])]
     elif plan.comparison.authorities == "programme_only":
         table = table[adopts | table["authority"].isin(partnerships()["authority"])]
+    elif plan.comparison.authorities == "as_catalogue":
+        table = table[adopts | table["authority"].isin(told)]
     if table.empty:
         raise UserError("The plan's comparison leaves out every authority. Change comparison in the plan.")
     return table.reset_index(drop=True)

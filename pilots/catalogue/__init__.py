@@ -72,18 +72,18 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class SpellsFrom:
-    """Spells that a collection tells of itself, so that nobody registers them a second time.
+class ToldBy:
+    """What the rows of a collection tell of itself, so that nobody registers it a second time.
 
     Attributes:
         collection: whose rows.
-        where: column and value of the rows that begin a spell.
-        date: the column with the day on which it begins; of several in an authority the first counts.
+        where: column and value of the rows that are meant.
+        date: of rows that begin a spell, the column with the day; of several in an authority the first counts.
     """
 
     collection: str
     where: tuple[tuple[str, str], ...]
-    date: str
+    date: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,7 @@ class Reform:
         launch, staggered: the day on which every authority starts, and then False.
         not_causal, remedy: why no effect of it is estimated, and what would make one possible; figures are described.
         spells_from: the collection that tells who started when, where the register does not.
+        compared_with: the collection whose rows tell who compares, for plans that compare as the catalogue has it.
         unwatched: harm to be watched for that no return measures.
     """
 
@@ -105,7 +106,8 @@ class Reform:
     note: str = ""
     not_causal: str = ""
     remedy: str = ""
-    spells_from: SpellsFrom | None = None
+    spells_from: ToldBy | None = None
+    compared_with: ToldBy | None = None
     unwatched: tuple[str, ...] = ()
 
 
@@ -212,9 +214,10 @@ def _reform(entry: dict[str, Any]) -> Reform:
     made = {**entry, "unwatched": tuple(entry.get("unwatched", ()))}
     for key in ("note", "not_causal", "remedy"):
         made[key] = " ".join(str(entry.get(key, "")).split())
-    if "spells_from" in entry:
-        told = entry["spells_from"]
-        made["spells_from"] = SpellsFrom(told["collection"], tuple(sorted(told["where"].items())), told["date"])
+    for key in ("spells_from", "compared_with"):
+        if key in entry:
+            told = entry[key]
+            made[key] = ToldBy(told["collection"], tuple(sorted(told["where"].items())), told.get("date", ""))
     return Reform(**made)
 
 

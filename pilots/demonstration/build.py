@@ -6,12 +6,14 @@ from importlib import resources
 
 from pilots import accounts, register, releases, returns, runs
 from pilots.access import APPROVER, EVALUATOR, LEAD, Actor, check_actor_can
-from pilots.demonstration.design import LAST, NORTH_EAST, terms
+from pilots.demonstration.design import LAST, NORTH_EAST
 from pilots.demonstration.examples import REASON, RESTATED, restated_files
+from pilots.demonstration.files import EXPLANATIONS
 from pilots.demonstration.known import SETTING, check_version, setting
 from pilots.demonstration.synthetic import DEFAULT_SEED, EHCP_PROCESS, VERSION, Programme, programme
 from pilots.errors import UserError
 from pilots.life import ACCEPTED, SIGNED_OFF, SUBMITTED
+from pilots.periods import parse
 from pilots.places import region_names
 from pilots.plans import Plan, load_plan, register_plan
 from pilots.receipts import Receipt
@@ -114,7 +116,14 @@ def _note(store: Store, actor: Actor, seed: int, finished: bool) -> None:
 
 def _expected(made: Programme) -> list[_Return]:
     """Every return of the programme in order of time, but for the one that is left to a visitor."""
-    everything = [_Return(name, region, term) for term in terms() for region in region_names() for name in made.returns]
+    there = [
+        (period, region, number, name)
+        for number, (name, table) in enumerate(made.returns.items())
+        for region, period in dict.fromkeys(zip(table.region, table.period, strict=True))
+    ]
+    ends = {period: parse(period).end for period, *_ in there}
+    inorder = sorted(there, key=lambda one: (ends[one[0]], *one[1:]))
+    everything = [_Return(name, region, period) for period, region, _, name in inorder]
     return [one for one in everything if one.key != (EHCP_PROCESS, NORTH_EAST, LAST)]
 
 
@@ -145,7 +154,14 @@ def _sent(store: Store, lead: Actor, made: Programme, one: _Return, latest: Rece
             refused, mistaken = restated_files(made)
             returns.check_return(store, lead, *one.key, name, refused)
             returns.submit_return(store, lead, *one.key, name, mistaken, explanations=explanations)
-    return returns.submit_return(store, lead, *one.key, name, content, explanations=explanations, reason=reason)
+    try:
+        return returns.submit_return(store, lead, *one.key, name, content, explanations=explanations, reason=reason)
+    except returns.ReturnNotAccepted as refused_once:
+        report = refused_once.report
+        if report is None or report.errors:
+            raise
+        explained = {query.rule: EXPLANATIONS[query.rule] for query in report.queries}
+        return returns.submit_return(store, lead, *one.key, name, content, explanations=explained, reason=reason)
 
 
 def _signed_and_accepted(store: Store, approver: Actor, evaluator: Actor, sent: Receipt) -> None:

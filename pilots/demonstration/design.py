@@ -63,6 +63,29 @@ STARTS: dict[str, dict[str, str]] = {
         EAST_MIDLANDS: _AUTUMN,
     },
 }
+# Reforms of the programme's other systems, of which fewer partnerships take part, or all at once.
+MORE_STARTS: dict[str, dict[str, str]] = {
+    "national_standards": {
+        NORTH_EAST: _SPRING,
+        NORTH_WEST: _SPRING,
+        EAST_MIDLANDS: _SPRING,
+        LONDON: _SPRING,
+        WEST_MIDLANDS: _SUMMER,
+        EAST: _SUMMER,
+        SOUTH_WEST: _SUMMER,
+        YORKSHIRE: _AUTUMN,
+    },
+    "ap_taskforce": {NORTH_EAST: _SPRING, NORTH_WEST: _SPRING, WEST_MIDLANDS: _SUMMER, LONDON: _SUMMER, YORKSHIRE: _AUTUMN},
+    "fair_access": dict.fromkeys((NORTH_EAST, WEST_MIDLANDS, LONDON), _SPRING),
+    "senco_training": dict.fromkeys(
+        (NORTH_EAST, NORTH_WEST, YORKSHIRE, EAST_MIDLANDS, WEST_MIDLANDS, EAST, LONDON, SOUTH_EAST, SOUTH_WEST), _SUMMER
+    ),
+    "bands_tariffs": dict.fromkeys((NORTH_WEST, EAST, SOUTH_EAST, SOUTH_WEST), _SPRING),
+    "inclusion_plan": dict.fromkeys((NORTH_EAST, EAST_MIDLANDS, WEST_MIDLANDS, SOUTH_WEST), _SPRING),
+    "places": {NORTH_WEST: _SPRING, WEST_MIDLANDS: _SUMMER, LONDON: _SUMMER, EAST: _AUTUMN, SOUTH_EAST: _AUTUMN},
+}
+TOLD = ("places",)  # its starts come from a return: a project that opened
+_GRADES = (0.2, 0.4, 0.6, 0.8)
 # Authorities that start a term after their partnership: Leeds, Brighton and Hove, Enfield.
 LATER: dict[tuple[str, str], str] = {
     ("digital_ehcp", "E08000035"): "2024/25 spring",
@@ -88,6 +111,7 @@ class Effect:
         ramp: part of the full effect in the first, second, … term; the last one holds from then on.
         full: full effect, in points.
         regional: full effect in regions that differ.
+        graded: whether the full effect is that at an intensity of 1, and less where the intensity is.
     """
 
     reform: str
@@ -95,6 +119,7 @@ class Effect:
     ramp: tuple[float, ...]
     full: float
     regional: tuple[tuple[str, float], ...] = ()
+    graded: bool = False
 
 
 _RAMP = (1 / 3, 2 / 3, 1.0)
@@ -107,6 +132,15 @@ EFFECTS = (
     Effect("ap_tiers", "returned", (0.5, 1.0), 5.0),
     Effect("ap_tiers", "sustained", (0.5, 1.0), 9.0),
     Effect("tailored_lists", "transitional_returned", (1.0,), 12.0),
+    Effect("tailored_lists", "preference_met", (1.0,), 8.0),
+    Effect("tailored_lists", "section_i_appeals", (1.0,), -1.5),
+    Effect("digital_ehcp", "help_in_time", (0.5, 1.0), 7.0),
+    Effect("national_standards", "suspended_with_support", (0.5, 1.0), -0.9),
+    Effect("ap_taskforce", "ap_absence", (0.5, 1.0), -4.0),
+    Effect("ap_taskforce", "ap_destinations", (0.5, 1.0), 7.0),
+    Effect("senco_training", "absence_with_plan", (0.5, 1.0), -2.5, graded=True),
+    Effect("places", "plans_independent_special", (0.5, 1.0), -0.8),
+    Effect("fair_access", "days_out", (1.0,), -4.0),
 )
 
 
@@ -147,7 +181,7 @@ def terms() -> tuple[str, ...]:
 
 def reform_starts(reform: str) -> dict[str, str]:
     """First term with a reform by authority."""
-    planned, where = STARTS[reform], places()
+    planned, where = (STARTS | MORE_STARTS)[reform], places()
     return {
         code: LATER.get((reform, code), planned[region])
         for code, region, partner in zip(where.codes, where.regions, where.partner, strict=True)
@@ -169,6 +203,13 @@ def time_on(reform: str) -> np.ndarray:
     return out
 
 
+def intensities(reform: str) -> dict[str, float]:
+    """Intensity of a reform by authority: half, but for the training of SENCos, of which each authority takes up another dose."""
+    return {
+        code: _GRADES[at % len(_GRADES)] if reform == "senco_training" else 0.5 for at, code in enumerate(reform_starts(reform))
+    }
+
+
 @cache
 def intended_effect(share: str) -> np.ndarray:
     """The effect that the reforms would have on a share where there is room for it, as a proportion: N × 18."""
@@ -178,6 +219,9 @@ def intended_effect(share: str) -> np.ndarray:
         since = time_on(effect.reform)
         regional = dict(effect.regional)
         full = np.array([regional.get(region, effect.full) for region in where.regions])[:, None] / 100
+        if effect.graded:
+            dose = intensities(effect.reform)
+            full = full * np.array([dose.get(code, 0.0) for code in where.codes])[:, None]
         ramp = np.array(effect.ramp)[np.clip(since, 0, len(effect.ramp) - 1)]
         total += np.where(since >= 0, full * ramp, 0.0)
     total.setflags(write=False)
@@ -218,19 +262,20 @@ def spells() -> pd.DataFrame:
     rows: list[tuple[str, str, str, str, str, str, str]] = []
     for code in (code for code, partner in zip(where.codes, where.partner, strict=True) if partner):
         rows.append((code, "local_partnership", LAUNCH.isoformat(), "", "2", "0.5", ""))
-    for reform in STARTS:
+    for reform in (one for one in STARTS | MORE_STARTS if one not in TOLD):
+        level = intensities(reform)
         for code, term in reform_starts(reform).items():
-            rows += _spells_of(reform, code, region_of[code], parse(term).start)
+            rows += _spells_of(reform, code, region_of[code], parse(term).start, level[code])
     names = ["authority", "reform", "start", "end", "stage", "intensity", "halted_reason"]
     return pd.DataFrame(sorted(rows), columns=names)
 
 
-def _spells_of(reform: str, code: str, region: str, start: date) -> list[tuple[str, str, str, str, str, str, str]]:
+def _spells_of(reform: str, code: str, region: str, start: date, level: float) -> list[tuple[str, str, str, str, str, str, str]]:
     halt, next_stage = HALTS.get((reform, region)), NEXT_STAGE.get((reform, region))
     if halt:
         return [(code, reform, start.isoformat(), parse(halt[0]).end.isoformat(), "2", "0.4", halt[1])]
     if next_stage is None:
-        return [(code, reform, start.isoformat(), "", "2", "0.5", "")]
+        return [(code, reform, start.isoformat(), "", "2", f"{level:g}", "")]
     change = parse(next_stage).start
     last_day = (change - timedelta(days=1)).isoformat()
     first = (code, reform, start.isoformat(), last_day, "2", "0.5", "Next stage reached")

@@ -69,8 +69,12 @@ class Table:
 
 
 def csv_bytes(columns: list[str], rows: list[list[str]]) -> bytes:
-    """Rows as CSV; no text of the demonstration has a comma, a quotation mark or a line end."""
-    return "".join(",".join(row) + "\n" for row in [columns, *rows]).encode()
+    """Rows as CSV, with quotation marks around a text with a comma; no text has a quotation mark or a line end."""
+    return "".join(",".join(map(_quoted, row)) + "\n" for row in [columns, *rows]).encode()
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}"' if "," in text else text
 
 
 def process_table(counts: Mapping[str, np.ndarray], lost: Gaps) -> Table:

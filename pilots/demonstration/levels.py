@@ -50,6 +50,26 @@ SHARES = {
     "staying": Share(0.66, 0.04, 0.03, 0.60, low=0.20, high=0.95),
     "transitional_returned": Share(0.30, 0.06, 0.05, 0.60, low=0.05, high=0.90),
     "unregistered": Share(0.045, 0.015, 0.012, 0.60, low=0.002, high=0.25),
+    "preference_met": Share(0.72, 0.05, 0.05, 0.60, low=0.40, high=0.95),
+    "section_i_appeals": Share(0.045, 0.012, 0.010, 0.60, low=0.01, high=0.12),
+    "independent_named": Share(0.09, 0.025, 0.012, 0.60, low=0.02, high=0.25),
+    "appeals": Share(0.030, 0.008, 0.006, 0.60, low=0.005, high=0.09),
+    "agreed": Share(0.70, 0.06, 0.05, 0.60, low=0.40, high=0.95),
+    "help_in_time": Share(0.42, 0.06, 0.04, 0.60, low=0.15, high=0.85),
+    "survey_response": Share(0.28, 0.04, 0.03, 0.60, low=0.12, high=0.60),
+    "ap_absence": Share(0.36, 0.05, 0.025, 0.60, low=0.15, high=0.60),
+    "ap_destinations": Share(0.62, 0.06, 0.05, 0.60, low=0.30, high=0.92),
+    "days_out": Share(0.15, 0.015, 0.012, 0.60, low=0.08, high=0.19),  # in hundreds of school days
+    "fair_refused": Share(0.12, 0.03, 0.02, 0.60, low=0.02, high=0.30),
+    "home_educated": Share(0.03, 0.010, 0.008, 0.60, low=0.005, high=0.08),
+    "on_time_reviews": Share(0.55, 0.08, 0.05, 0.60, low=0.20, high=0.95),
+    "plans_mainstream": Share(0.45, 0.08, 0.015, 0.70, low=0.25, high=0.70),
+    "plans_independent_special": Share(0.045, 0.020, 0.005, 0.80, low=0.008, high=0.12),
+    "pupils_with_support": Share(0.136, 0.020, 0.004, 0.80, low=0.07, high=0.22),
+    "absence_with_support": Share(0.105, 0.012, 0.006, 0.60, low=0.06, high=0.18),
+    "absence_with_plan": Share(0.135, 0.015, 0.007, 0.60, low=0.08, high=0.22),
+    "suspended_with_support": Share(0.060, 0.012, 0.005, 0.60, low=0.02, high=0.12),
+    "in_alternative_provision": Share(0.006, 0.002, 0.0008, 0.60, low=0.001, high=0.02),
 }
 _STREAMS = {name: at for at, name in enumerate(SHARES)}  # each share has random numbers of its own
 
@@ -81,8 +101,10 @@ def untreated(seed: int, name: str) -> np.ndarray:
 
 
 def with_effect(without: np.ndarray, effect: np.ndarray, high: float | np.ndarray) -> np.ndarray:
-    """A share with an effect added, as far as there is room below `high`."""
-    return np.round(np.where(effect > 0, np.maximum(without, np.minimum(without + effect, high)), without), _ROUND)
+    """A share with an effect added, as far as there is room below `high`; one that falls keeps a thousandth."""
+    raised = np.maximum(without, np.minimum(without + effect, high))
+    lowered = np.minimum(without, np.maximum(without + effect, 0.001))
+    return np.round(np.where(effect > 0, raised, np.where(effect < 0, lowered, without)), _ROUND)
 
 
 def volumes(seed: int) -> np.ndarray:

@@ -9,12 +9,12 @@ import pandas as pd
 
 from data_contracts import load_contract
 from pilots.catalogue import Outcome
-from pilots.demonstration import process, tiers
+from pilots.demonstration import process, systems, tiers
 from pilots.demonstration.design import places, register_file, spells, terms, time_on
 from pilots.demonstration.files import Table, process_table, tiers_table
 from pilots.demonstration.gaps import Gaps, gaps
 
-VERSION = "1"  # goes up when the same seed would give other figures
+VERSION = "2"  # goes up when the same seed would give other figures
 # Chosen to show every kind of verdict, with each truth inside its interval. Other seeds find the effect on timeliness less than
 # half of the time; how often intervals hold the truth is measured over 200 seeds in the tests.
 DEFAULT_SEED = 16
@@ -30,6 +30,15 @@ MOVED = {
     "termly_ap_returned": ("ap_tiers", AP_TIERS, "returned"),
     "termly_ap_sustained": ("ap_tiers", AP_TIERS, "sustained"),
     "termly_ap_transitional_returned": ("tailored_lists", AP_TIERS, "onward"),
+    "lists_preference_met": ("tailored_lists", "tailored_lists", "preference_met"),
+    "lists_section_i_appeals": ("tailored_lists", "tailored_lists", "section_i_appeals"),
+    "survey_help_in_time": ("digital_ehcp", "experience_survey", "help_in_time"),
+    "indicator_suspended_with_support": ("national_standards", "inclusion_indicators", "suspended_with_support"),
+    "indicator_absence_with_plan": ("senco_training", "inclusion_indicators", "absence_with_plan"),
+    "indicator_plans_in_independent_special": ("places", "inclusion_indicators", "plans_independent_special"),
+    "taskforce_absence": ("ap_taskforce", "ap_taskforce", "ap_absence"),
+    "taskforce_destinations": ("ap_taskforce", "ap_taskforce", "ap_destinations"),
+    "fair_access_days_out": ("fair_access", "fair_access", "days_out"),
 }
 
 
@@ -65,11 +74,12 @@ class Programme:
         return {
             EHCP_PROCESS: process_table(self.counts[EHCP_PROCESS], self.gaps[EHCP_PROCESS]),
             AP_TIERS: tiers_table(self.counts[AP_TIERS], self.gaps[AP_TIERS]),
+            **systems.tables(self.seed, self.shares),
         }
 
     @cached_property
     def effects(self) -> pd.DataFrame:
-        """The true effects: reform, outcome, authority (code of today), period, effect in percentage points; none elsewhere."""
+        """The true effects: reform, outcome, authority (code of today), period, effect in the outcome's unit; none elsewhere."""
         parts = []
         for outcome, (reform, collection, name) in MOVED.items():
             both = self.shares[collection]
@@ -105,7 +115,7 @@ def programme(seed: int = DEFAULT_SEED) -> Programme:
     Args:
         seed: a whole number, 0 or more; the same gives the same bytes.
     """
-    shares = {EHCP_PROCESS: process.shares(seed), AP_TIERS: tiers.shares(seed)}
+    shares = {EHCP_PROCESS: process.shares(seed), AP_TIERS: tiers.shares(seed), **systems.shares(seed)}
     counts = {
         EHCP_PROCESS: process.counts(seed, shares[EHCP_PROCESS].actual),
         AP_TIERS: tiers.counts(seed, shares[AP_TIERS].actual),

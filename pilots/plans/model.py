@@ -16,7 +16,7 @@ from pilots.places import authorities
 from pilots.storage.base import canonical_json
 
 STARTS = ("first_full_period", "containing_period")
-COMPARISONS = ("all_others", "same_regions", "programme_only")
+COMPARISONS = ("all_others", "same_regions", "programme_only", "as_catalogue")
 WEIGHTS = ("none", "denominator")
 INTENSITIES = ("on_off", "register")
 CLUSTERS = ("partnership", "region", "authority")
@@ -65,7 +65,10 @@ class EstimatorChoice:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Who compares: all other authorities, those of the same regions, or the programme's own; less those left out."""
+    """Who compares: all other authorities, those of the same regions, the programme's own, or as the catalogue has it.
+
+    Those left out are taken off.
+    """
 
     authorities: str = "all_others"
     leave_out: tuple[str, ...] = ()

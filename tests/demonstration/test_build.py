@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from data_contracts import contracts
 from evaluation import Result, estimate
 from pilots import accounts, register, releases, returns, runs
 from pilots.access import EVALUATOR, LEAD, LOCAL_ADMINISTRATOR, Actor, NotAllowed
+from pilots.catalogue import reforms
 from pilots.demonstration import (
     DEFAULT_SEED,
     Programme,
@@ -21,9 +23,25 @@ from pilots.demonstration.design import LAST, NORTH_EAST
 from pilots.demonstration.known import SETTING
 from pilots.demonstration.panel import panel_of
 from pilots.errors import UserError
-from pilots.plans import plans
+from pilots.plans import plans, shipped_plans
 from pilots.storage import Store
 from pilots.storage.settings import set_setting
+
+OTHERS = 378  # returns of the systems that are sent for fewer terms
+ESTIMATED = (
+    "ap_taskforce",
+    "ap_tiers",
+    "area_inspection",
+    "digital_ehcp",
+    "experience",
+    "lists_choice",
+    "mediation",
+    "mediation_appeals",
+    "national_standards",
+    "places",
+    "senco_training",
+    "tailored_lists",
+)
 
 
 @pytest.fixture
@@ -35,7 +53,8 @@ def test_every_return_but_one_is_accepted(built: Any) -> None:
     there = returns.submissions(built.store, LOCAL_ADMINISTRATOR)
     regional = [one for one in there if one.collection != "reform_register"]
     taken = {(one.collection, one.region, one.period) for one in regional if one.status == "accepted"}
-    assert len(taken) == 2 * 9 * 18 - 1
+    assert len(taken) == 2 * 9 * 18 - 1 + OTHERS
+    assert {one.collection for one in there} == set(contracts())
     assert ("ehcp_process", NORTH_EAST, LAST) not in taken
     assert {one.signed_off_by for one in regional if one.status == "accepted"} == {f"approver-E1200000{n}" for n in range(1, 10)}
     assert {one.accepted_by for one in regional} - {None} == {"evaluator"}
@@ -60,7 +79,7 @@ def test_an_interrupted_build_goes_on_where_it_stopped(built: Any) -> None:
     keys = [
         (one.collection, one.region, one.period, one.version) for one in returns.submissions(built.store, LOCAL_ADMINISTRATOR)
     ]
-    assert len(keys) == len(set(keys)) == 325  # 323 returns, one of them twice, and the register
+    assert len(keys) == len(set(keys)) == 325 + OTHERS  # 323 returns, one of them twice, the register, and those of other systems
 
 
 def test_a_finished_build_does_nothing(built: Any) -> None:
@@ -74,7 +93,7 @@ def test_a_finished_build_does_nothing(built: Any) -> None:
 def test_the_release_holds_all_that_was_accepted(built: Any) -> None:
     evaluator = next(one for one in accounts.development_sign_in(built.store) if one.role == EVALUATOR)
     release = releases.release(built.store, evaluator, RELEASE)
-    assert release.to_dict()["returns"] == 324
+    assert release.to_dict()["returns"] == 324 + OTHERS
     releases.verify(built.store, release)
     spells = register.spells(built.store, evaluator)
     assert {"digital_ehcp", "ap_tiers", "tailored_lists", "mediation", "local_partnership"} < set(spells["reform"])
@@ -84,15 +103,39 @@ def test_every_plan_is_registered_and_run_with_its_truth(built: Any) -> None:
     store = built.store
     assert {plan.digest for plan in plans(store, LOCAL_ADMINISTRATOR)} == {plan.digest for plan in demonstration_plans()}
     found = {run.document["plan"]["plan"]: run.document for run in runs.runs(store, LOCAL_ADMINISTRATOR)}
-    assert set(found) == {"digital_ehcp", "ap_tiers", "tailored_lists", "mediation", "local_partnership"}
+    assert set(found) == {plan.plan for plan in demonstration_plans()}
     assert all(document["synthetic"] for document in found.values())
-    for name in ("digital_ehcp", "ap_tiers", "tailored_lists", "mediation"):
+    for name in ESTIMATED:
         for question in found[name]["questions"]:
             headline, truth = question["headline"], question["truth"]["overall"]
             assert headline["lower"] < headline["estimate"] < headline["upper"]
             assert abs(headline["estimate"] - truth) < 4 * headline["std_error"]
     assert found["mediation"]["questions"][0]["truth"]["overall"] == 0
-    assert found["local_partnership"]["questions"][0]["verdict"]["kind"] == "not_estimable"
+    for name in set(found) - set(ESTIMATED):
+        assert {one["verdict"]["kind"] for one in found[name]["questions"]} == {"not_estimable"}, name
+        assert all(one["described"] for one in found[name]["questions"])
+
+
+def test_every_reform_of_the_catalogue_is_asked_about_or_says_why_not(built: Any) -> None:
+    asked = {run.document["reform"] for run in runs.runs(built.store, LOCAL_ADMINISTRATOR)}
+    shipped = {plan.reform for plan in shipped_plans()}
+    assert {one.id for one in reforms() if not one.not_causal} <= asked | shipped
+
+
+def test_cost_stands_beside_an_effect(built: Any) -> None:
+    run = next(one for one in runs.runs(built.store, LOCAL_ADMINISTRATOR) if one.document["plan"]["plan"] == "experience")
+    cost = run.document["questions"][0]["cost"]
+    assert cost["not_estimable"] is None and cost["lower"] < cost["estimate"] < cost["upper"]
+
+
+def test_harm_is_told_beside_every_effect(built: Any) -> None:
+    for run in runs.runs(built.store, LOCAL_ADMINISTRATOR):
+        kinds = {one["outcome"]: one.get("kind") for one in run.document["harms"]}
+        assert kinds, run.document["plan"]
+        assert all(kind in ("harm_seen", "harm_ruled_out", "cannot_tell", None) for kind in kinds.values())
+    digital = next(one for one in runs.runs(built.store, LOCAL_ADMINISTRATOR) if one.document["plan"]["plan"] == "digital_ehcp")
+    (exceptions,) = (one for one in digital.document["harms"] if one["outcome"] == "termly_exceptions")
+    assert exceptions["kind"] == "harm_seen" and exceptions["margin"] == 2  # the truth is a rise of five points
 
 
 def test_the_way_through_the_store_loses_nothing(built: Any, made: Programme) -> None:

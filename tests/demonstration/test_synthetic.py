@@ -17,7 +17,7 @@ from pilots.demonstration.synthetic import AP_TIERS, EHCP_PROCESS, MOVED
 from pilots.periods import parse
 from pilots.places import authorities, partnerships, region_names
 
-PINNED = "cd23a25a33a2a10f7292356d6ddfcc0b496bbc5ea5dec13cf8f605e7528f1d5f"
+PINNED = "e0e5aa915103e20f8a9416b7354e4a4c922d5aea35b356f59fee971c0c86593f"
 TODAY = date(2025, 9, 1)
 TERMLY = [one.id for one in outcomes() if one.source in (EHCP_PROCESS, AP_TIERS)]
 
