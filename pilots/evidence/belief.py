@@ -42,6 +42,7 @@ SHOWN = 400  # effects under reassignment that are kept for the picture
 APART = ("dose", "interrupted_series", "rollout", "switchers", "synthetic", "triple_difference", "two_way_fixed_effects")
 BEYOND = "Is an effect found where the reform can have none?"
 PROGRAMMES = "Does another programme in the comparison group hide or feign the effect?"
+CHOICES = "Would other reasonable choices have led elsewhere?"
 PRETREND = "Were the groups on different paths before the reform?"
 
 
@@ -76,7 +77,7 @@ def checks(
         ("neighbours", lambda: neighbours(panel, _bordering(panel), ask)),
         ("other programmes", lambda: _other_programmes(plan, panel, ask)),
         ("series breaks", lambda: series_breaks(panel, overall, _breaks(about, panel))),
-        ("other choices", lambda: specification_curve(list(specifications(plan, asked)), ask)),
+        ("other choices", lambda: _other_choices(plan, asked, ask)),
         ("single cells", lambda: influence_of_cells(panel, ask)),
     ]
     for words, step in steps:
@@ -109,6 +110,17 @@ def _other_programmes(plan: Plan, panel: Panel, ask: Ask) -> Check:
     refusal = NotEstimable("the plan names no other programmes", "List them under co_interventions in the plan.")
     reading = f"Cannot tell: {refusal.reason}. {refusal.remedy}"
     return Check("co_interventions", PROGRAMMES, None, "", reading, None, (), refusal)
+
+
+def _other_choices(plan: Plan, asked: Question, ask: Ask) -> Check:
+    declared = list(specifications(plan, asked))
+    if declared:
+        return specification_curve(declared, ask)
+    refusal = NotEstimable(
+        "no estimator of the plan estimates this effect in another way", "Name one among the plan’s estimators."
+    )
+    reading = f"Cannot tell: {refusal.reason}. {refusal.remedy}"
+    return Check("specification_curve", CHOICES, None, "", reading, None, (), refusal)
 
 
 def _programmes(plan: Plan, panel: Panel) -> dict[Any, list[str]]:
