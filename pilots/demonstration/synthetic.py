@@ -15,8 +15,8 @@ from pilots.demonstration.files import Table, process_table, tiers_table
 from pilots.demonstration.gaps import Gaps, gaps
 
 VERSION = "2"  # goes up when the same seed would give other figures
-# Chosen to show every kind of verdict; on plans and alternative provision each truth is inside its interval. Other seeds find the effect on timeliness less than
-# half of the time; how often intervals hold the truth is measured over 200 seeds in the tests.
+# Chosen to show every kind of verdict; on plans and alternative provision each truth is inside its interval. Other seeds find the
+# effect on timeliness less than half of the time; how often intervals hold the truth is measured over 200 seeds in the tests.
 DEFAULT_SEED = 16
 EHCP_PROCESS, AP_TIERS = "ehcp_process", "ap_tiers"
 _COLUMNS = ["reform", "outcome", "authority", "period", "effect"]
