@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from data_contracts import Contract, ContractError, load_contract
+from data_contracts.caseforms import CaseForm, case_guide, load_case_form
 from data_contracts.guide import Guide, guide
 from data_contracts.templates import Filling, key_rows, template_csv, template_workbook
 from data_contracts.versions import changes_since
@@ -96,6 +97,31 @@ def field_guide(collection: str, version: str | None = None) -> Guide:
         UserError: there is no such collection or version.
     """
     return guide(contract_of(collection, version))
+
+
+def field_guide_of_cases(collection: str) -> Guide:
+    """The field guide of the case file of which a return is made.
+
+    Raises:
+        UserError: the return is not made of cases.
+    """
+    return case_guide(_case_form(collection))
+
+
+def example_of_cases(collection: str) -> str:
+    """The made-up case file of a collection, as CSV.
+
+    Raises:
+        UserError: the return is not made of cases.
+    """
+    return _case_form(collection).example_csv()
+
+
+def _case_form(collection: str) -> CaseForm:
+    try:
+        return load_case_form(collection)
+    except ContractError as error:
+        raise UserError(str(error)) from error
 
 
 def contract_of(collection: str, version: str | None = None) -> Contract:

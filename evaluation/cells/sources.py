@@ -71,13 +71,14 @@ def files_of(source: str | Path | Sequence[str | Path]) -> tuple[list[Path], str
     return found, form
 
 
-def opened(source: Any, engine: str | None, options: Mapping[str, Any]) -> tuple[Any, ModuleType | None]:
+def opened(source: Any, engine: str | None, options: Mapping[str, Any], as_text: bool = False) -> tuple[Any, ModuleType | None]:
     """A lazy narwhals frame over a source, and the engine's module (None: pandas).
 
     Args:
         source: a path or several, or a frame of pandas, Polars, DuckDB or Spark.
         engine: a key of `ENGINES`; None: DuckDB for files, and a frame's own for a frame.
         options: the engine's.
+        as_text: whether cells of CSV files stay text, whatever they look like.
 
     Raises:
         PanelError: the source cannot be opened, or is a lazy frame of another engine.
@@ -86,7 +87,7 @@ def opened(source: Any, engine: str | None, options: Mapping[str, Any]) -> tuple
         files, form = files_of(source)
         module = engine_named(engine or DEFAULT)
         try:
-            return nw.from_native(module.read([str(file) for file in files], form, options)).lazy(), module
+            return nw.from_native(module.read([str(file) for file in files], form, options, as_text)).lazy(), module
         except module.FAULTS as error:
             raise unreadable(error) from error
     frame = nw.from_native(source)

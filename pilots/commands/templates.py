@@ -32,9 +32,13 @@ def guide_text(words: Guide) -> str:
 
 @task_command("guide")
 @click.argument("collection")
-def guide(session: Session, collection: str) -> None:
+@click.option("--cases", is_flag=True, help="Show the case file of which the return is made, in place of the return.")
+@click.option("--example", type=click.Path(dir_okay=False, path_type=Path), help="Write the made-up example to this file (CSV).")
+def guide(session: Session, collection: str, cases: bool, example: Path | None) -> None:
     """Show the columns and checks of COLLECTION in plain English."""
-    words = tasks.field_guide(collection)
+    words = tasks.field_guide_of_cases(collection) if cases else tasks.field_guide(collection)
+    if example is not None:
+        new_file(example, (tasks.example_of_cases(collection) if cases else tasks.example(collection)).encode())
     session.tell(words.to_dict(), guide_text(words))
 
 

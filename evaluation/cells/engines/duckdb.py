@@ -12,10 +12,15 @@ FAULTS: tuple[type[Exception], ...] = (duckdb.Error,)
 COLLECT: dict[str, Any] = {"backend": "pandas"}
 
 
-def read(files: Sequence[str], form: str, options: Mapping[str, Any]) -> Any:
-    """A relation over files; `options` are DuckDB's settings, such as memory_limit and threads."""
+def read(files: Sequence[str], form: str, options: Mapping[str, Any], as_text: bool = False) -> Any:
+    """A relation over files; `options` are DuckDB's settings, such as memory_limit; `as_text` keeps CSV cells text."""
     connection = _connected(options)
-    return connection.read_parquet(list(files)) if form == "parquet" else connection.read_csv(list(files), sample_size=100_000)
+    if form == "parquet":
+        return connection.read_parquet(list(files))
+    if as_text:
+        # Nothing is guessed: where all cells are text, headings cannot be told from rows.
+        return connection.read_csv(list(files), all_varchar=True, header=True, delimiter=",", quotechar='"', escapechar='"')
+    return connection.read_csv(list(files), sample_size=100_000)
 
 
 def take(table: pa.Table, options: Mapping[str, Any]) -> Any:

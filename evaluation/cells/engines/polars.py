@@ -13,10 +13,12 @@ FAULTS: tuple[type[Exception], ...] = (pl.exceptions.PolarsError, nw.exceptions.
 COLLECT: dict[str, Any] = {"backend": "polars", "engine": "streaming"}
 
 
-def read(files: Sequence[str], form: str, options: Mapping[str, Any]) -> Any:
-    """A lazy frame over files; `options` are those of `scan_parquet` or `scan_csv`."""
+def read(files: Sequence[str], form: str, options: Mapping[str, Any], as_text: bool = False) -> Any:
+    """A lazy frame over files; `options` are those of `scan_parquet` or `scan_csv`; `as_text` keeps CSV cells text."""
     if form == "parquet":
         return pl.scan_parquet(list(files), **options)
+    if as_text:
+        return pl.scan_csv(list(files), **{"infer_schema": False, **options})
     return pl.scan_csv(list(files), **{"infer_schema_length": 100_000, **options})
 
 

@@ -14,7 +14,7 @@ FAULTS: tuple[type[Exception], ...] = (PySparkException, Py4JError)
 COLLECT: dict[str, Any] = {"backend": "pyarrow"}
 
 
-def read(files: Sequence[str], form: str, options: Mapping[str, Any]) -> Any:
+def read(files: Sequence[str], form: str, options: Mapping[str, Any], as_text: bool = False) -> Any:
     """A frame over files that every worker can read.
 
     Args:
@@ -22,11 +22,12 @@ def read(files: Sequence[str], form: str, options: Mapping[str, Any]) -> Any:
         form: parquet or csv.
         options: the session's: `master` or, for Spark Connect, `remote`, and Spark's own settings (`spark.…`). A session that is
             already there is used as it is.
+        as_text: whether CSV cells stay text.
     """
     session = _session(options)
     if form == "parquet":
         return session.read.parquet(*files)
-    return session.read.csv(list(files), header=True, inferSchema=True, enforceSchema=False)
+    return session.read.csv(list(files), header=True, inferSchema=not as_text, enforceSchema=False)
 
 
 def take(table: pa.Table, options: Mapping[str, Any]) -> Any:
