@@ -38,6 +38,7 @@ from pilots import (
     templates,
 )
 from pilots.access import ACTIONS, ROLES, Actor, NotAllowed, actor_can
+from pilots.casereturns import making
 from pilots.demonstration import build
 from pilots.errors import UserError
 from pilots.published import importing
@@ -102,6 +103,11 @@ ROWS: dict[str, Row] = {
     "casefiles.make_cells_of_table": Row(
         EVERYBODY,
         lambda store, actor, f: casefiles.make_cells_of_table(actor, "nonsense", "t", Path("x.csv"), RECIPE),
+        ends_in_words=True,
+    ),
+    "casereturns.making.make_return": Row(
+        f"{READ} researcher",
+        lambda store, actor, f: making.make_return(actor, Path("no-such-folder"), making.Asked(EHCP, NORTH_EAST, TERM)),
         ends_in_words=True,
     ),
     "comparisons.compare_rows": Row(
