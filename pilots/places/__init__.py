@@ -4,6 +4,7 @@ The tables are facts of the Office for National Statistics (codes, names, dates,
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -27,12 +28,14 @@ class Resolution:
         kind: `current`, `recoded` (the code was right at the time), `ended` (an ended code in a later period, recoded),
             `early` (a code before it began), `split` (its area went to several authorities) or `unknown`.
         message: what was done, for the reader; empty for `current`.
+        misdated: True where the code was not in force in the period: a finding.
     """
 
     code: str
     authority: str | None
     kind: str
     message: str = ""
+    misdated: bool = False
 
 
 @cache
@@ -169,16 +172,37 @@ def resolve(code: str, period: str | Period) -> Resolution:
     if authority is None:
         heirs = ", ".join(f"{_by_code()[heir]['name']} ({heir})" for heir in _by_code()[last]["successors"].split())
         late = f" although the code ended on {row['end']}" if ended_before else ""
-        return Resolution(
-            code, None, "split", f"{row['name']} ({code}) is used for {when}{late}; its area went to {heirs}. Left out."
-        )
+        text = f"{row['name']} ({code}) is used for {when}{late}; its area went to {heirs}. Left out."
+        return Resolution(code, None, "split", text, ended_before)
     if ended_before:
         text = f"{row['name']}: {code} ended on {row['end']} but is used for {when}; read as {authority}, the same area."
-        return Resolution(code, authority, "ended", text)
+        return Resolution(code, authority, "ended", text, True)
     if authority != code:
         return Resolution(
             code, authority, "recoded", f"{row['name']}: {code} for {when} is read as today's {authority}, the same area."
         )
     if row["start"] > when.end.isoformat():
-        return Resolution(code, code, "early", f"{row['name']}: {code} is used for {when} but began on {row['start']}.")
+        text = f"{row['name']}: {code} is used for {when} but began on {row['start']}.{_was(code)}"
+        return Resolution(code, code, "early", text, True)
     return Resolution(code, code, "current")
+
+
+def _was(code: str) -> str:
+    """What the area of a code was before it began, in words."""
+    before = [f"{row['name']} ({old})" for old, row in _by_code().items() if code in row["successors"].split()]
+    return f" Its area was {' and '.join(before)} then." if before else ""
+
+
+def used_together(codes: Collection[str]) -> list[tuple[str, str]]:
+    """Pairs of an ended code and one that took over its area, wholly or in part, where both are among some codes.
+
+    Args:
+        codes: those used for one period; both of a pair would count an area twice.
+    """
+    found = []
+    for old in sorted(set(codes) & set(_by_code())):
+        heirs = list(_by_code()[old]["successors"].split())
+        for heir in heirs:  # grows while it is walked: heirs of heirs
+            heirs += [later for later in _by_code()[heir]["successors"].split() if later not in heirs]
+        found += [(old, heir) for heir in heirs if heir in codes]
+    return found

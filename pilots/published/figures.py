@@ -27,7 +27,7 @@ def figures(cells: pl.DataFrame, remarks: Remarks, spelling: str = NUMBER) -> pd
         spelling: the pattern of what counts as a number.
 
     Returns:
-        One row a figure, in the order of measure, period and authority: these, value, symbol, source, file.
+        One row a figure, in the order of measure, period and authority: these, value, symbol, source, file, column and row.
     """
     table = classified(cells, spelling)
     for row in table.filter((pl.col("symbol") == UNUSABLE) & ~pl.col("refused")).sort("file", ROW).iter_rows(named=True):
@@ -35,7 +35,7 @@ def figures(cells: pl.DataFrame, remarks: Remarks, spelling: str = NUMBER) -> pd
         remarks.add("unreadable", file=row["file"], **facts, authority=row["authority"], period=row["period"])
     table = _once(table, remarks).sort(KEY)
     source = (pl.col("file") + ": " + pl.col("column")).str.slice(0, _LONGEST_SOURCE)
-    return table.select(*KEY, "value", "symbol", source.alias("source"), "file").to_pandas()
+    return table.select(*KEY, "value", "symbol", source.alias("source"), "file", "column", pl.col(ROW).alias("row")).to_pandas()
 
 
 def _once(table: pl.DataFrame, remarks: Remarks) -> pl.DataFrame:

@@ -16,6 +16,7 @@ from pilots.published.figures import figures, spanned, tell_gaps
 from pilots.published.files import NotReadable, Upload, check_size, open_upload
 from pilots.published.mapping import CODES, latest_edition, map_rows
 from pilots.published.outcomes import feeds, tell_breaks
+from pilots.published.reconciled import Account, tell_account
 from pilots.published.remarks import Remarks
 from pilots.published.report import ImportReport
 from pilots.published.restatement import resolved, tell_changes
@@ -111,13 +112,16 @@ def _read(name: str, content: bytes, remarks: Remarks, tell: Progress) -> tuple[
     if not rows:
         raise NotReadable(_nothing(name, remarks))
     edition = edition_of(name, upload, _latest(rows, publication)).year
-    cells, codes = _cells(rows, publication, edition, remarks, tell)
+    cells, codes, accounts = _cells(rows, publication, edition, remarks, tell)
     for ignored, reason in upload.ignored:
         _tell_file(remarks, ignored, reason)
     if not cells:
         raise NotReadable(_nothing(name, remarks))
-    values = figures(pl.concat(cells), remarks)
+    together = pl.concat(cells)
+    values = figures(together, remarks)
     tell_codes(codes, remarks)
+    for account in accounts:
+        tell_account(account, together, values, remarks)
     counts = values["file"].value_counts()
     for entry in remarks.sections["files"]:
         entry["values"] = int(counts.get(entry["file"], 0))
@@ -126,7 +130,7 @@ def _read(name: str, content: bytes, remarks: Remarks, tell: Progress) -> tuple[
 
 
 def _nothing(name: str, remarks: Remarks) -> str:
-    reasons = "; ".join(f"{entry['file']}: {entry['reason']}" for entry in remarks.sections["files"][:5])
+    reasons = "; ".join(f"{entry['file']}: {entry['reason']}" for entry in remarks.sections["files"][:5]).rstrip(".")
     return f"{name} gives no figure for a local authority, so nothing was stored. {reasons}. Send the release as published."
 
 
@@ -141,7 +145,8 @@ def _rows(upload: Upload, publication: Aliases, remarks: Remarks, tell: Progress
         try:
             found.append(read_rows(name, text))
         except Unusable as error:
-            _tell_file(remarks, name, str(error))
+            known = [alias.unused for alias in publication.files if alias.matches(name) and alias.unused]
+            _tell_file(remarks, name, known[0] if known else str(error))
     return found
 
 
@@ -156,22 +161,23 @@ def _latest(rows: list[Rows], publication: Aliases) -> str:
 
 def _cells(
     rows: list[Rows], publication: Aliases, edition: str, remarks: Remarks, tell: Progress
-) -> tuple[list[pl.DataFrame], list[pl.DataFrame]]:
-    cells, codes = [], []
+) -> tuple[list[pl.DataFrame], list[pl.DataFrame], list[Account]]:
+    cells, codes, accounts = [], [], []
     for at, one in enumerate(rows):
         tell(0.55 + 0.2 * at / len(rows), f"Looking for figures in {one.name}")
         alias, reason = alias_of(publication, one.name, edition)
         try:
             if alias is None:
                 raise Unusable(reason)
-            part, found = map_rows(one, alias, edition, remarks)
+            part, found, account = map_rows(one, alias, edition, remarks)
         except Unusable as error:
             _tell_file(remarks, one.name, str(error), one, alias.id if alias else "")
             continue
         _tell_file(remarks, one.name, "", one, alias.id)
         cells.append(part)
         codes.append(found)
-    return cells, codes
+        accounts.append(account)
+    return cells, codes, accounts
 
 
 def _tell_file(remarks: Remarks, name: str, reason: str, rows: Rows | None = None, read_as: str = "") -> None:
@@ -186,7 +192,7 @@ def tell_codes(codes: list[pl.DataFrame], remarks: Remarks) -> None:
         codes: the codes that are not today's, in the columns `CODES`, one frame a file.
         remarks: gets them.
     """
-    table = pl.concat(codes).sort("code", "kind", "period")
+    table = pl.concat(codes).sort(pl.col("finding").not_(), "code", "kind", "period")
     for (code, kind), part in table.group_by("code", "kind", maintain_order=True):
         first = dict(zip(CODES, part.row(0), strict=True))
         remarks.add(
@@ -194,6 +200,7 @@ def tell_codes(codes: list[pl.DataFrame], remarks: Remarks) -> None:
             code=code,
             name=first["name"],
             kind=kind,
+            finding=bool(part["finding"].any()),
             authority=first["authority"],
             periods=spanned(part["period"].unique().to_list()),
             files=", ".join(part["file"].unique().sort()),

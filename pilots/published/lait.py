@@ -1,5 +1,7 @@
 """The import of the Local Authority Interactive Tool's long table, as a further publication beside the releases of EES."""
 
+import polars as pl
+
 from pilots.access import Actor
 from pilots.catalogue import aliases
 from pilots.published.cells import SPREADSHEET_NUMBER
@@ -8,6 +10,7 @@ from pilots.published.files import NotReadable
 from pilots.published.importing import Progress, Received, import_ees, receive, store_figures, tell_codes
 from pilots.published.lait_mapping import map_table
 from pilots.published.lait_table import PUBLICATION, is_long_table, read_long_table
+from pilots.published.reconciled import tell_account
 from pilots.published.remarks import Remarks
 from pilots.published.report import ImportReport
 from pilots.storage import Store
@@ -57,7 +60,7 @@ def _taken(came: Received, content: bytes) -> ImportReport:
     came.tell(0.05, f"Reading {came.name}")
     table = read_long_table(came.name, content)
     came.tell(0.35, f"Looking for figures in {len(table.rows):,} rows")
-    cells, codes = map_table(came.name, table, publication, remarks)
+    cells, codes, account = map_table(came.name, table, publication, remarks)
     if cells.is_empty():
         unknown = ", ".join(entry["measure"] for entry in remarks.sections["unknown_measures"][:5])
         known = f" Measures that are not known: {unknown}." if unknown else ""
@@ -68,6 +71,11 @@ def _taken(came: Received, content: bytes) -> ImportReport:
     came.tell(0.55, "Reading the figures")
     values = figures(cells, remarks, SPREADSHEET_NUMBER)
     tell_codes([codes], remarks)
+    # The value column is one; the groups of measures are parts of the one file.
+    one_file = {"file": came.name, "column": "text"}
+    tell_account(
+        account, cells.with_columns(**{key: pl.lit(text) for key, text in one_file.items()}), values.assign(**one_file), remarks
+    )
     counts = values["file"].value_counts()
     for entry in remarks.sections["files"]:
         entry["values"] = int(counts.get(entry["read_as"], 0))

@@ -10,10 +10,13 @@ import polars as pl
 from pilots.catalogue import Aliases
 from pilots.periods import ACADEMIC, CALENDAR, FINANCIAL, FIRST_YEAR, LAST_YEAR, Period, PeriodError, parse
 from pilots.places import Resolution, authorities, code_for_name, names, resolve
+from pilots.published.cells import SPREADSHEET_NUMBER
 from pilots.published.figures import expected
 from pilots.published.lait_table import LongTable
-from pilots.published.mapping import CODES, LONG
+from pilots.published.mapping import CODES, FINDINGS, LONG
+from pilots.published.reconciled import Account, kinds_of
 from pilots.published.remarks import Remarks
+from pilots.published.rows import ROW
 
 SHORT = "Short Desc"
 # The tool's own numbers of England (970) and of its regions (980 to 990), which stand among the authorities.
@@ -88,7 +91,7 @@ def authority_of(number: str, name: str, period: str) -> Resolution:
     return Resolution(number, found.authority, found.kind, found.message)
 
 
-def map_table(name: str, table: LongTable, publication: Aliases, remarks: Remarks) -> tuple[pl.DataFrame, pl.DataFrame]:
+def map_table(name: str, table: LongTable, publication: Aliases, remarks: Remarks) -> tuple[pl.DataFrame, pl.DataFrame, Account]:
     """Turn the tool's rows into measures.
 
     Args:
@@ -98,8 +101,8 @@ def map_table(name: str, table: LongTable, publication: Aliases, remarks: Remark
         remarks: gets what could not be used, and one row of `files` for each group of measures.
 
     Returns:
-        The cells, one row each (columns `LONG`; `file` is the group of measures), and the numbers that are not
-        today's authorities (columns `CODES`).
+        The cells, one row each (columns `LONG`; `file` is the group of measures), the numbers that are not
+        today's authorities (columns `CODES`), and the account of all cells.
     """
     rows = table.rows
     known = _known(publication)
@@ -109,7 +112,10 @@ def map_table(name: str, table: LongTable, publication: Aliases, remarks: Remark
     dated = _with_periods(authority_rows, remarks)
     cells, codes = _with_authorities(dated, remarks)
     _tell_groups(name, rows, placed, authority_rows, publication, remarks)
-    return cells.with_columns(refused=pl.lit(False)).rename({"short": "column"}).select(LONG), codes
+    parts = (("no_measure", placed), ("aggregate", authority_rows), ("period", dated), ("authority", cells))
+    steps = [(reason, part[ROW]) for reason, part in parts]
+    account = Account(name, kinds_of(rows, ["text"], spelling=SPREADSHEET_NUMBER), {"text": "text"}, steps)
+    return cells.with_columns(refused=pl.lit(False)).rename({"short": "column"}).select(LONG), codes, account
 
 
 @dataclass(frozen=True)
@@ -204,7 +210,9 @@ def _with_authorities(dated: pl.DataFrame, remarks: Remarks) -> tuple[pl.DataFra
         )
     rows = rows.filter(~silent)
     told = rows.filter(pl.col("code_kind") != "current").with_columns(pl.col("authority").fill_null(""), code=pl.col("number"))
-    codes = told.drop("kind").rename({"code_kind": "kind"}).select(CODES).unique()
+    # The tool writes today's number for years before it began; its numbers have no dates of their own.
+    told = told.with_columns(finding=pl.col("code_kind").is_in([*FINDINGS, "ended", "early"]))
+    codes = told.drop("kind").rename({"code_kind": "kind"}).select(list(CODES)).unique()
     return rows.filter(pl.col("authority").is_not_null()), codes
 
 

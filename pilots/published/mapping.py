@@ -7,7 +7,8 @@ import polars as pl
 
 from pilots.catalogue import FileAlias, in_force
 from pilots.periods import ACADEMIC, CALENDAR, Period, PeriodError, from_ees
-from pilots.places import Resolution, resolve
+from pilots.places import Resolution, resolve, used_together
+from pilots.published.reconciled import Account, kinds_of, value_columns
 from pilots.published.remarks import Remarks
 from pilots.published.rows import ROW, Rows, Unusable
 
@@ -15,7 +16,9 @@ from pilots.published.rows import ROW, Rows, Unusable
 STANDARD = ("time_*", "geographic_level", "country_*", "region_*", "new_la_code", "old_la_code", "la_name", "breakdown_topic")
 BOTH_TERMS = "autumn and spring"
 LONG = ["measure", "period", "authority", "text", "file", "column", ROW, "refused"]
-CODES = ["code", "name", "period", "kind", "authority", "message", "file"]
+CODES = {key: pl.String for key in ("code", "name", "period", "kind", "authority", "message", "file")} | {"finding": pl.Boolean}
+# A code of no authority, or one beside its successor, is a finding of whatever period.
+FINDINGS = ("unknown", "both", "name differs")
 
 
 def period_of(time_period: str, time_identifier: str, alias: FileAlias) -> Period:
@@ -50,7 +53,7 @@ def latest_edition(rows: Rows, alias: FileAlias) -> str:
     return str(max(years)) if years else ""
 
 
-def map_rows(rows: Rows, alias: FileAlias, edition: str, remarks: Remarks) -> tuple[pl.DataFrame, pl.DataFrame]:
+def map_rows(rows: Rows, alias: FileAlias, edition: str, remarks: Remarks) -> tuple[pl.DataFrame, pl.DataFrame, Account]:
     """Turn one file's rows into measures.
 
     Args:
@@ -60,7 +63,7 @@ def map_rows(rows: Rows, alias: FileAlias, edition: str, remarks: Remarks) -> tu
         remarks: gets what could not be used.
 
     Returns:
-        The cells, one row each (columns `LONG`), and the codes that are not today's (columns `CODES`).
+        The cells, one row each (columns `LONG`), the codes that are not today's (columns `CODES`), and the account of all cells.
 
     Raises:
         Unusable: the file gives no figure.
@@ -70,15 +73,19 @@ def map_rows(rows: Rows, alias: FileAlias, edition: str, remarks: Remarks) -> tu
     columns = _chosen(rows, alias, edition, remarks)
     _tell_columns(rows, alias, columns, remarks)
     table, regions = _totals(rows, alias)
+    steps = [("aggregate", rows.authorities[ROW]), ("breakdown", table[ROW])]
     table = _with_periods(rows, alias, table, remarks)
+    steps.append(("period", table[ROW]))
     table, codes = _with_authorities(rows, table)
+    steps.append(("authority", table[ROW]))
     if alias.blank:
         table = table.with_columns(pl.col(list(dict.fromkeys(columns.values()))).replace(list(alias.blank), ""))
     parts = [_measured(rows, block, table, regions, columns, remarks) for block in alias.rows]
     cells = pl.concat(parts)
     if cells.is_empty():
         raise Unusable("none of its columns and rows is known under the aliases of this edition")
-    return cells, codes
+    values = value_columns(rows.header, (*STANDARD, *_conditions(alias)))
+    return cells, codes, Account(rows.name, kinds_of(rows.cells, list(values), alias.blank), values, steps)
 
 
 def _bounds(column: str, since: str, until: str) -> str:
@@ -175,13 +182,27 @@ def _with_authorities(rows: Rows, table: pl.DataFrame) -> tuple[pl.DataFrame, pl
     found: list[tuple[Resolution, str, str]] = [(resolve(code, period), period, la) for code, period, la in pairs.iter_rows()]
     known = [(one.code, period, one.authority) for one, period, _ in found if one.authority is not None]
     told = [
-        (one.code, la, period, one.kind, one.authority or "", one.message, rows.name)
+        (one.code, la, period, one.kind, one.authority or "", one.message, rows.name, one.misdated or one.kind in FINDINGS)
         for one, period, la in found
         if one.kind != "current"
     ]
+    told += _both(rows.name, pairs)
     places = pl.DataFrame(known, schema={key: pl.String for key in (*keys, "authority")}, orient="row")
-    codes = pl.DataFrame(told, schema={key: pl.String for key in CODES}, orient="row")
+    codes = pl.DataFrame(told, schema=CODES, orient="row")
     return table.join(places, on=keys, how="inner", maintain_order="left"), codes
+
+
+def _both(file: str, pairs: pl.DataFrame) -> list[tuple[str, str, str, str, str, str, str, bool]]:
+    """An ended code and its successor in one period: the area stands there twice."""
+    found = []
+    for (period,), part in pairs.group_by("period", maintain_order=True):
+        called = dict(part.select("new_la_code", "la_name").iter_rows())
+        for old, heir in used_together(called):
+            today = resolve(old, str(period)).authority
+            done = "Figures that differ are not taken." if today else f"The rows of {old} are left out."
+            text = f"{called[old]} ({old}) and {called[heir]} ({heir}), which followed it, both stand for {period}. {done}"
+            found.append((old, called[old], str(period), "both", today or "", text, file, True))
+    return found
 
 
 def _measured(

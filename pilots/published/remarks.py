@@ -15,6 +15,23 @@ SECTIONS: dict[str, tuple[str, dict[str, str]]] = {
             "reason": "Why not used",
         },
     ),
+    "reconciled": (
+        "Cells accounted for",
+        {
+            "file": "File",
+            "kind": "What stands there",
+            "cells": "Cells read",
+            "stored": "Stored",
+            "aggregate": "England and regions",
+            "breakdown": "Other breakdowns",
+            "period": "Period not readable",
+            "authority": "No authority of today",
+            "no_measure": "No measure",
+            "region_total": "Total of a region",
+            "repeated": "Given more than once",
+            "unaccounted": "Not accounted for",
+        },
+    ),
     "gaps": (
         "Authorities without figures",
         {
@@ -81,6 +98,7 @@ SECTIONS: dict[str, tuple[str, dict[str, str]]] = {
             "code": "Code found",
             "name": "Name found",
             "kind": "Kind",
+            "finding": "Does not fit the period",
             "authority": "Read as",
             "periods": "Periods",
             "files": "Files",

@@ -99,6 +99,11 @@ class ImportReport:
             where = ", ".join(f"{entry['file']}, {entry['region']} {entry['period']}" for entry in totals)
             why = f" Authorities have the total of their region there: {where}." if totals else ""
             words.append(f"{unusable:,} {'figure' if unusable == 1 else 'figures'} could not be used.{why}")
+        codes = [entry for entry in self.sections["codes"] if entry.get("finding")]
+        if codes:
+            told = [f"{code['name']} {code['code']} ({code['periods']})" for code in codes[:_SHOWN]]
+            told += [f"and {len(codes) - _SHOWN} more in the table"] if len(codes) > _SHOWN else []
+            words.append(f"Codes that do not fit their period: {', '.join(told)}.")
         gaps = [entry for entry in self.sections["gaps"] if entry["programme"]]
         if gaps:
             who = list(dict.fromkeys(f"{gap['name']} {gap['period']}" for gap in gaps))

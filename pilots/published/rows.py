@@ -37,12 +37,14 @@ class Rows:
         authorities: the rows of local authorities as text, blanks as "": the header's columns (of a duplicate the first copy)
             and `ROW`, the number of the row in the file.
         regions: the rows of regions, likewise.
+        cells: all rows by place of the column (`place`), with `ROW`.
         duplicates: columns that stand in the file more than once.
     """
 
     name: str
     header: list[str]
     total: int
+    cells: pl.DataFrame
     authorities: pl.DataFrame
     regions: pl.DataFrame
     duplicates: list[Duplicate] = field(default_factory=list)
@@ -73,7 +75,7 @@ def read_rows(name: str, text: str) -> Rows:
     if rows.is_empty():
         levels = ", ".join(named["geographic_level"].unique().sort())
         raise Unusable(f"it has no rows of local authorities (its levels: {levels})")
-    return Rows(name, header, len(table), rows, named.filter(level == REGION_LEVEL), duplicates)
+    return Rows(name, header, len(table), table, rows, named.filter(level == REGION_LEVEL), duplicates)
 
 
 def place(at: int) -> str:

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from pilots.access import LOCAL_ADMINISTRATOR
-from pilots.published import ImportReport, NotReadable, import_ees, measure_values, report, vintages
+from pilots.access import LEAD, LOCAL_ADMINISTRATOR, Actor, NotAllowed
+from pilots.errors import UserError
+from pilots.published import ImportReport, NotReadable, compare_vintages, import_ees, measure_values, report, vintages
 from pilots.storage import Store
 from pilots.storage import published as stored
 from pilots.storage.audit import events
@@ -489,5 +490,105 @@ def test_january_and_two_terms_are_identifiers_where_the_aliases_say_so(store: S
 
 def test_figures_of_england_alone_are_refused(take: Take) -> None:
     head = "time_identifier,time_period,geographic_level,country_code,new_la_code,school_type,perm_excl"
-    with pytest.raises(NotReadable, match=r"no rows of local authorities \(its levels: National\)"):
+    with pytest.raises(NotReadable, match="It is of England as a whole"):
         take("exclusions_by_characteristic.csv", f"{head}\nAcademic year,201617,National,E92000001,,Total,7720\n".encode())
+
+
+def test_every_cell_is_accounted_for(take: Take, make_csv: CsvMaker) -> None:
+    """One cell of each fate: the counts by kind are those of the file."""
+    columns = [*REQUESTS, REQUESTS[1], "brand_new"]
+    rows = [
+        ("2024", "E06000001", "9", "x", "x", "5"),
+        ("2024", "E06000001", "9", "x", "x", "6"),  # once more
+        ("2024", "E12000001", "90", "c", "c", ""),  # a region
+        ("2022", "E10000006", "z", "low", "low", "7"),  # divided since
+        ("202425", "E06000016", "1", ":", ":", "."),  # no calendar year
+        ("2024", "E06000018", "", "oops", "oops", "u"),
+    ]
+    text = make_csv(rows, columns, "All requests for EHC needs assessments")
+    text += make_csv([("2024", "E06000001", "4", "~", "~", "-")], columns, label="Male").split("\n", 1)[1]
+    brought = take("requests.csv", text.encode())
+    found = {
+        row.pop("kind"): {key: count for key, count in row.items() if count and key != "file"}
+        for row in brought.sections["reconciled"]
+    }
+    assert found == {
+        "number": {
+            "cells": 8,
+            "stored": 1,
+            "aggregate": 1,
+            "breakdown": 1,
+            "authority": 1,
+            "period": 1,
+            "no_measure": 2,
+            "repeated": 1,
+        },
+        "x": {"cells": 4, "stored": 1, "repeated": 1, "no_measure": 2},
+        "c": {"cells": 2, "aggregate": 2},
+        "z": {"cells": 1, "authority": 1},
+        "low": {"cells": 2, "authority": 2},
+        ":": {"cells": 2, "period": 2},
+        ".": {"cells": 1, "period": 1},
+        "u": {"cells": 1, "no_measure": 1},
+        "~": {"cells": 2, "breakdown": 2},
+        "-": {"cells": 1, "breakdown": 1},
+        "blank": {"cells": 2, "stored": 1, "aggregate": 1},
+        "other text": {"cells": 2, "stored": 1, "no_measure": 1},
+    }
+
+
+@pytest.mark.parametrize(("old", "new"), [("E08000016", "E08000038"), ("E08000019", "E08000039")])
+def test_recodes_of_barnsley_and_sheffield_are_checked_by_date(
+    store: Store, take: Take, make_csv: CsvMaker, old: str, new: str
+) -> None:
+    """In force until 30 April 2025: right for 2025, wrong for 2026; the new one is wrong for 2024."""
+    rows = [
+        line("2023", old, "3"),
+        line("2024", new, "4"),
+        line("2025", old, "5"),
+        line("2026", old, "6"),
+        line("2027", new, "7"),
+    ]
+    brought = take(NAME, make_csv(rows).encode())
+    found = {(row["code"], row["kind"]): (row["finding"], row["periods"], row["message"]) for row in brought.sections["codes"]}
+    assert {key: fact[:2] for key, fact in found.items()} == {
+        (old, "recoded"): (False, "2023, 2025"),
+        (new, "early"): (True, "2024"),
+        (old, "ended"): (True, "2026"),
+    }
+    assert new in found[old, "ended"][2] and "2025-04-30" in found[old, "ended"][2]
+    assert f"({old}) then." in found[new, "early"][2]
+    assert [figure(store, "plans_issued", str(year), new) for year in range(2023, 2028)] == [
+        (float(n), None) for n in range(3, 8)
+    ]
+    assert brought.sections["codes"][0]["finding"] and f"{old} (2026)" in brought.summary()
+
+
+def test_an_old_code_beside_its_successor_is_told(take: Take, make_csv: CsvMaker) -> None:
+    rows = [line("2024", "E08000019"), line("2024", "E08000039"), line("2022", "E10000006"), line("2022", "E06000063")]
+    both = told(take(NAME, make_csv(rows).encode()), "codes", kind="both")
+    assert [(row["code"], row["authority"], row["periods"], row["finding"]) for row in both] == [
+        ("E08000019", "E08000039", "2024", True),
+        ("E10000006", "", "2022", True),
+    ]
+    assert "Cumbria (E10000006) and Cumberland (E06000063), which followed it, both stand for 2022." in both[1]["message"]
+
+
+def test_two_vintages_side_by_side(store: Store, take: Take, make_csv: CsvMaker) -> None:
+    """A figure becomes a symbol in a later vintage, of another edition too; periods that one has alone are no change."""
+    early = [line("2023", "E06000001"), line("2024", "E06000001", "100", "90", "60", "58", "94.8")]
+    late = [line("2024", "E06000001", "100", "90", "60", "58", "x"), line("2025", "E06000001")]
+    for rows in (early, late):
+        take(NAME, make_csv(rows).encode())
+    found = compare_vintages(store, LOCAL_ADMINISTRATOR, "EES-0001", "EES-0002")
+    (change,) = found.changes
+    assert (change["name"], change["period"], change["old"], change["new"]) == ("Hartlepool", "2024", "94.8", "x")
+    assert (found.common, found.only_before["plans_issued"], found.only_after["plans_issued"]) == (6, "2023", "2025")
+    assert found.summary().startswith("EES-0002 beside EES-0001: 1 of 6 figures are different. 7 measures")
+    assert list(found.tables()) == ["Figures that differ", "Only in EES-0001", "Only in EES-0002"]
+    with pytest.raises(UserError, match="the same vintage"):
+        compare_vintages(store, LOCAL_ADMINISTRATOR, "EES-0001", "EES-0001")
+    with pytest.raises(UserError, match="no published vintage “EES-0009”"):
+        compare_vintages(store, LOCAL_ADMINISTRATOR, "EES-0001", "EES-0009")
+    with pytest.raises(NotAllowed):
+        compare_vintages(store, Actor("l", "A lead", LEAD, ("E12000001",)), "EES-0001", "EES-0002")
