@@ -64,6 +64,28 @@ def listing() -> None:
     chosen = st.selectbox("What an import brought", references, index=None, key="vintage", placeholder="Choose a reference")
     if chosen:
         reported(published.report(frame.store(), frame.acting(), chosen))
+    compared(known)
+
+
+def compared(known: list[dict[str, Any]]) -> None:
+    """What was restated between two vintages of one publication."""
+    several = [one for one in known if sum(other["publication"] == one["publication"] for other in known) > 1]
+    if not several:
+        return
+    st.header("What was restated")
+    st.write("Set two imports of one publication side by side. Nothing is overwritten: the earlier figures are kept.")
+    after = st.selectbox("Later import", [one["reference"] for one in several], key="after")
+    mine = next(one["publication"] for one in several if one["reference"] == after)
+    others = [one["reference"] for one in several if one["publication"] == mine and one["reference"] != after]
+    before = st.selectbox("Earlier import", others, key="before")
+    if not st.button("Compare"):
+        return
+    with frame.faults_shown():
+        found = published.compare_vintages(frame.store(), frame.acting(), before, after)
+        st.write(found.summary())
+        for title, rows in found.tables().items():
+            st.subheader(f"{title} ({len(rows):,})")
+            frame.long_table(rows, f"{before}-{after}-{title.lower().replace(' ', '-')}")
 
 
 def main() -> None:
@@ -73,7 +95,8 @@ def main() -> None:
         st.header("Import a release")
         st.write(
             "Add one of these as it is. Nothing that was imported before is changed.\n\n"
-            "- “Education, health and care plans” from Explore education statistics (ZIP)\n"
+            "- a release of Explore education statistics (ZIP, or one of its CSV files): EHC plans, absence, exclusions, "
+            "alternative provision\n"
             "- the long table of the Local Authority Interactive Tool (CSV or Parquet), with the columns Short Desc, Years, LA "
             "Number, LA and Regions and Values"
         )

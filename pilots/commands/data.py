@@ -47,7 +47,7 @@ def spells(session: Session, reform: str | None) -> None:
 @task_command("import-ees")
 @file_argument
 def import_ees(session: Session, file: Path) -> None:
-    """Import FILE, the ZIP of an Explore education statistics release as it was published.
+    """Import FILE, an Explore education statistics release as it was published: its ZIP, or one of its CSV files.
 
     The bytes are kept. What could not be used is told. A second vintage of a release takes nothing away.
     """
