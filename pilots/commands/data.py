@@ -12,6 +12,7 @@ from pilots import register as registers
 from pilots.commands.checked import explained, explanations_of, findings_told
 from pilots.commands.shared import Session, content_of, file_argument, task_command
 from pilots.commands.text import table, wrapped
+from pilots.errors import UserError
 from pilots.places import names, region_names
 from pilots.tables import heading, moment
 
@@ -45,16 +46,42 @@ def spells(session: Session, reform: str | None) -> None:
 
 
 @task_command("import-ees")
-@file_argument
+@click.argument("file", type=click.Path(exists=True, path_type=Path))
 def import_ees(session: Session, file: Path) -> None:
-    """Import FILE, an Explore education statistics release as it was published: its ZIP, or one of its CSV files.
+    """Import FILE, a release of Explore education statistics as published: its ZIP, one of its CSV files, or a folder of these.
 
-    The bytes are kept. What could not be used is told. A second vintage of a release takes nothing away.
+    The bytes are kept. What could not be used is told. A second vintage of a release takes nothing away. Of a folder each file is
+    taken in by itself, and files that are refused are told with the reason.
     """
-    content = file.read_bytes()
-    with session.progress("Reading the release") as tell:
-        report = published.import_ees(session.store, session.actor, file.name, content, progress=tell)
+    if file.is_dir():
+        _import_folder(session, file)
+        return
+    report = _imported(session, file)
     session.tell(report.to_dict(), import_text(report))
+
+
+def _imported(session: Session, file: Path) -> published.ImportReport:
+    with session.progress(f"Reading {file.name}") as tell:
+        return published.import_ees(session.store, session.actor, file.name, file.read_bytes(), progress=tell)
+
+
+def _import_folder(session: Session, folder: Path) -> None:
+    """Import each ZIP and CSV of a folder; a CSV that describes another (.meta.csv) is no data."""
+    names = [path for path in sorted(folder.iterdir()) if path.name.lower().endswith((".zip", ".csv"))]
+    brought, refused = [], []
+    for path in names:
+        if path.name.lower().endswith(".meta.csv"):
+            continue
+        try:
+            brought.append(_imported(session, path))
+        except published.NotReadable as fault:
+            refused.append({"file": path.name, "reason": str(fault)})
+    if not brought:
+        reasons = " ".join(entry["reason"] for entry in refused) or "It has no ZIP and no CSV file."
+        raise UserError(f"Nothing of {folder} could be imported. {reasons}")
+    lines = [wrapped(report.summary()) for report in brought]
+    lines += [wrapped(f"Refused: {entry['reason']}") for entry in refused]
+    session.tell({"imported": [report.to_dict() for report in brought], "refused": refused}, "\n\n".join(lines))
 
 
 @task_command("import-lait")

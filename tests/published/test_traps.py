@@ -1,10 +1,14 @@
 """The traps of published files, each in a small release: taken in as far as it goes, and told."""
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from pilots.__main__ import pilots
 from pilots.access import LEAD, LOCAL_ADMINISTRATOR, Actor, NotAllowed
 from pilots.errors import UserError
 from pilots.published import ImportReport, NotReadable, compare_vintages, import_ees, measure_values, report, vintages
@@ -592,3 +596,17 @@ def test_two_vintages_side_by_side(store: Store, take: Take, make_csv: CsvMaker)
         compare_vintages(store, LOCAL_ADMINISTRATOR, "EES-0001", "EES-0009")
     with pytest.raises(NotAllowed):
         compare_vintages(store, Actor("l", "A lead", LEAD, ("E12000001",)), "EES-0001", "EES-0002")
+
+
+def test_folder_of_pairs(tmp_path: Path, make_csv: CsvMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "pairs"
+    folder.mkdir()
+    (folder / NAME).write_text(make_csv([line("2024", "E06000001")]))
+    (folder / "timeliness_20_week.meta.csv").write_text("col_name\n")
+    (folder / "weather.csv").write_text("a,b\n1,2\n")
+    monkeypatch.setenv("PILOTS_DATABASE_URL", f"sqlite:///{tmp_path}/folder.sqlite")
+    answer = CliRunner().invoke(pilots, ["import-ees", str(folder), "--json"])
+    assert answer.exit_code == 0, answer.output
+    told_of = json.loads(answer.stdout)
+    assert [(one["reference"], one["filename"]) for one in told_of["imported"]] == [("EES-0001", NAME)]
+    assert [one["file"] for one in told_of["refused"]] == ["weather.csv"]
