@@ -15,6 +15,7 @@ SCREENS = (
     ("pages/reform_register.py", "Reform register", "read_register"),
     ("pages/published_data.py", "Published data", "read_published"),
     ("pages/evaluate.py", "Releases, plans and runs", "read_releases"),
+    ("pages/releases.py", "What changed between releases", "read_releases"),
 )
 
 

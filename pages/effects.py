@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 
 from pages import _frame as frame
-from pilots import runs, staleness, views
+from pilots import bundles, runs, staleness, views
 from pilots.charts import Picture
 
 # What these say is about the data; it stands below the evidence, so that warnings about the result keep their weight.
@@ -255,6 +255,7 @@ def provenance(run: Any, question: dict[str, Any]) -> None:
     st.markdown(f"Get the same numbers again with one command: `pilots rerun {run_id}`")
     document = json.dumps(run.document, indent=1, ensure_ascii=False)
     st.download_button("Download the whole run (JSON)", document, f"{run_id}.json", "application/json")
+    bundled(run_id)
     if not frame.may("evaluate") or not st.button("Run again and compare"):
         return
     report = frame.with_progress(lambda tell: runs.rerun(frame.store(), frame.acting(), run_id, progress=tell), "Running again")
@@ -262,6 +263,21 @@ def provenance(run: Any, question: dict[str, Any]) -> None:
         frame.boxed("done", "The same numbers, to the last bit", [report.text()])
     else:
         frame.boxed("error", "The numbers differ", list(report.differences))
+
+
+def bundled(run_id: str) -> None:
+    """The run with its data and plain scripts, for those who may see small counts."""
+    if not frame.may("make_bundle"):
+        return
+    if st.button("Make the bundle for researchers"):
+        made = bundles.make_bundle(frame.store(), frame.acting(), run_id)
+        st.download_button(
+            "Download the bundle (ZIP)", made.zipped(), f"{run_id}.zip", "application/zip", type="primary", on_click="ignore"
+        )
+    st.caption(
+        "The bundle holds data, plan and scripts for Python, R and Stata, and gives the same numbers anywhere. Small counts "
+        "in it are not suppressed: do not pass it on."
+    )
 
 
 def stale(run_id: str) -> None:

@@ -34,6 +34,7 @@ ACTIONS: dict[str, tuple[str, frozenset[str]]] = {
     "read_plans": ("read plans", frozenset({EVALUATOR, RESEARCHER, ADMINISTRATOR})),
     "evaluate": ("run an evaluation", frozenset({EVALUATOR, RESEARCHER, ADMINISTRATOR})),
     "read_runs": ("read runs", frozenset({EVALUATOR, RESEARCHER, ADMINISTRATOR})),
+    "make_bundle": ("take a run with its data, unsuppressed, as a bundle", frozenset({EVALUATOR, RESEARCHER, ADMINISTRATOR})),
     "make_cells": ("make cells of case-level files", frozenset({LEAD, APPROVER, EVALUATOR, RESEARCHER, ADMINISTRATOR})),
     "build_demonstration": ("build the demonstration programme", frozenset({ADMINISTRATOR})),
     "manage_accounts": ("manage accounts", frozenset({ADMINISTRATOR})),

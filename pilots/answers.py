@@ -19,6 +19,7 @@ from pilots.demonstration.known import true_effects
 from pilots.errors import UserError
 from pilots.evidence import evidence, family, harms, joined, panel_for
 from pilots.fanout import Workers, fan_out
+from pilots.frozen import Data, Frozen
 from pilots.panels import Question, question
 from pilots.periods import parse
 from pilots.plans import Plan
@@ -183,6 +184,30 @@ def answers(
     tell(1.0, words(len(wanted)))
 
 
+def answers_from(
+    data: Frozen, release: Release, plan: Plan, stands: Standing, truths: pd.DataFrame | None, workers: Workers, tell: Tell
+) -> Answers | Refusal:
+    """The answers to one plan on a release that lies in no store.
+
+    Args:
+        data: rows and figures of the release.
+        release: which they are.
+        plan: what is asked.
+        stands: whether it was planned, which only the store can tell that the plan was sealed in.
+        truths: the known true effects, on synthetic data only.
+        workers: who does the work.
+        tell: told the share done and what is being done.
+
+    Raises:
+        UserError: the release has no figures for the plan.
+    """
+    spells = releases.register_spells(data, release)
+    mine = list(_pieces(data, release, plan, spells, truths, stands))
+    waiting = [Waiting(plan, mine, _watched(data, release, plan, spells))]
+    done = fan_out(answer, mine, workers, tell, lambda count: f"{count} of {len(mine)} outcomes")
+    return next(_finished(waiting, {mine[at].key: document for at, document in done}))
+
+
 def _prepared(
     store: Store, release: Release, plans: Sequence[Plan], at: datetime, tell: Tell
 ) -> tuple[list[Waiting], list[Refusal]]:
@@ -193,7 +218,8 @@ def _prepared(
     for number, plan in enumerate(plans):
         tell(number / len(plans), f"{plan.title}: reading the release")
         try:
-            mine = list(_pieces(store, release, plan, spells, truths, at))
+            stands = standing(store, plan, at, spells)
+            mine = list(_pieces(store, release, plan, spells, truths, stands))
             made.append(Waiting(plan, mine, _watched(store, release, plan, spells)))
         except UserError as error:
             refused.append(Refusal(plan, str(error)))
@@ -201,10 +227,9 @@ def _prepared(
 
 
 def _pieces(
-    store: Store, release: Release, plan: Plan, spells: pd.DataFrame, truths: pd.DataFrame | None, at: datetime
+    store: Data, release: Release, plan: Plan, spells: pd.DataFrame, truths: pd.DataFrame | None, stands: Standing
 ) -> Iterator[Piece]:
     beyond = {name: _asked(store, release, plan, outcome(name), spells) for name in plan.placebo_outcomes}
-    stands = standing(store, plan, at, spells)
     placebos = joined({name: one.panel for name, one in beyond.items()}) if beyond else None
     for name in plan.outcomes:
         about, truth = outcome(name), None
@@ -216,7 +241,7 @@ def _pieces(
         yield Piece(plan, about, asked, truth, stands, placebos, cost, beside)
 
 
-def _watched(store: Store, release: Release, plan: Plan, spells: pd.DataFrame) -> Watched:
+def _watched(store: Data, release: Release, plan: Plan, spells: pd.DataFrame) -> Watched:
     """The guardrails of the plan's reform and outcomes that come by the plan's kind of period, each with its panel."""
     choice = next(one for one in plan.estimators if one.name == plan.headline.estimator)
     kind, found = parse(plan.first).kind, []
@@ -233,7 +258,7 @@ def _watched(store: Store, release: Release, plan: Plan, spells: pd.DataFrame) -
     return found
 
 
-def _asked(store: Store, release: Release, plan: Plan, about: Outcome, spells: pd.DataFrame) -> Question:
+def _asked(store: Data, release: Release, plan: Plan, about: Outcome, spells: pd.DataFrame) -> Question:
     try:
         return question(store, release, plan, about, spells)
     except PanelError as error:

@@ -8,12 +8,12 @@ import pandas as pd
 from data_contracts import contracts
 from evaluation import NotEstimable
 from pilots import releases
+from pilots.frozen import Data
 from pilots.panels import Question
 from pilots.periods import containing, parse
 from pilots.places import resolve
 from pilots.plans import Plan
 from pilots.releases import Release
-from pilots.storage import Store
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Spent:
         return f"from returns for {self.cells:,} of {self.of:,} authorities by periods with the reform"
 
 
-def spent(store: Store, release: Release, plan: Plan, asked: Question, kind: str) -> Spent | NotEstimable | None:
+def spent(store: Data, release: Release, plan: Plan, asked: Question, kind: str) -> Spent | NotEstimable | None:
     """What the reform of a plan cost, where the panel has it.
 
     Args:

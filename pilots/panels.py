@@ -14,12 +14,12 @@ from pilots import releases
 from pilots.catalogue import Outcome, publications, reform
 from pilots.catalogue import outcome as outcome_named
 from pilots.errors import UserError
+from pilots.frozen import Data, vintage_values
 from pilots.periods import containing, first_full, ordered, parse
 from pilots.places import authorities, names, partnerships, resolve
 from pilots.plans import Plan
-from pilots.published import measure_values
+from pilots.published import counting
 from pilots.releases import Release
-from pilots.storage import Store
 from pilots.storage.base import canonical_json
 
 NUMERATOR, DENOMINATOR = "numerator", "denominator"
@@ -73,7 +73,7 @@ class Question:
     late: tuple[tuple[str, str, int], ...] = ()
 
 
-def figures(store: Store, release: Release, outcome: Outcome) -> Source:
+def figures(store: Data, release: Release, outcome: Outcome) -> Source:
     """The figures that a release has for an outcome.
 
     Raises:
@@ -88,7 +88,7 @@ def figures(store: Store, release: Release, outcome: Outcome) -> Source:
     )
 
 
-def _published(store: Store, release: Release, outcome: Outcome) -> Source:
+def _published(store: Data, release: Release, outcome: Outcome) -> Source:
     references = releases.vintage_references(release, outcome.source)
     if not references:
         raise UserError(
@@ -96,8 +96,7 @@ def _published(store: Store, release: Release, outcome: Outcome) -> Source:
             "(pilots import-ees FILE.zip, or pilots import-lait FILE), then make a new release."
         )
     measures = list(dict.fromkeys([*outcome.numerator, *outcome.denominator]))
-    with store.read() as connection:
-        values = measure_values(connection, references, measures)
+    values = counting(vintage_values(store, references, measures))
     if values.empty:
         raise UserError(
             f"The published figures in release {release.name} do not have {', '.join(measures)}. Import a release that does."
@@ -111,7 +110,7 @@ def _published(store: Store, release: Release, outcome: Outcome) -> Source:
     return Source(_ratio(wide.reset_index(), outcome), marks.reset_index(drop=True), tuple(notices))
 
 
-def _returned(store: Store, release: Release, outcome: Outcome) -> Source:
+def _returned(store: Data, release: Release, outcome: Outcome) -> Source:
     rows = releases.collection_rows(store, release, outcome.source)
     if rows.empty:
         raise UserError(
@@ -226,7 +225,7 @@ def starts(spells: pd.DataFrame, plan: Plan, kind: str) -> tuple[dict[str, str],
     return first, stop
 
 
-def question(store: Store, release: Release, plan: Plan, outcome: Outcome, spells: pd.DataFrame) -> Question:
+def question(store: Data, release: Release, plan: Plan, outcome: Outcome, spells: pd.DataFrame) -> Question:
     """The panel of one outcome of a plan, with everything a reader must know of how it came about.
 
     Raises:
@@ -310,7 +309,7 @@ def _panel(
     )
 
 
-def _extras(store: Store, release: Release, plan: Plan, units: pd.DataFrame, spells: pd.DataFrame, kind: str) -> pd.DataFrame:
+def _extras(store: Data, release: Release, plan: Plan, units: pd.DataFrame, spells: pd.DataFrame, kind: str) -> pd.DataFrame:
     """Intensity and covariates, one row an authority and period of the plan's window."""
     table = units[["authority"]].merge(pd.DataFrame({"period": plan.periods}), how="cross")
     level = intensities(spells, plan, kind)

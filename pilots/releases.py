@@ -14,6 +14,7 @@ from pilots.access import Actor, check_actor_can
 from pilots.catalogue import Reform, reforms
 from pilots.collections import REGISTER
 from pilots.errors import UserError
+from pilots.frozen import Data, released_rows
 from pilots.life import ACCEPTED
 from pilots.register import all_spells
 from pilots.storage import Store
@@ -86,7 +87,8 @@ def _release(row: Mapping[str, Any]) -> Release:
     return Release(id=row["reference"], **named)
 
 
-def _content_digest(submissions: Sequence[Mapping[str, Any]], published: Sequence[Mapping[str, Any]]) -> str:
+def content_digest(submissions: Sequence[Mapping[str, Any]], published: Sequence[Mapping[str, Any]]) -> str:
+    """SHA-256 of what a release holds, from the descriptions of its returns and vintages."""
     parts = [
         sorted([one[name] for name in _SUBMISSION_CONTENT] for one in submissions),
         sorted([one[name] for name in _VINTAGE_CONTENT] for one in published),
@@ -94,7 +96,7 @@ def _content_digest(submissions: Sequence[Mapping[str, Any]], published: Sequenc
     return hashlib.sha256(canonical_json(parts).encode()).hexdigest()
 
 
-def _values_digest(values: pd.DataFrame) -> str:
+def values_digest(values: pd.DataFrame) -> str:
     """SHA-256 of a vintage's figures, in whatever order they are stored."""
     table = values[_VALUES].sort_values(_VALUES).astype(object)
     return hashlib.sha256(canonical_json(table.where(table.notna(), None).values.tolist()).encode()).hexdigest()
@@ -114,7 +116,7 @@ def _vintages(rows: Sequence[Mapping[str, Any]], values: Callable[[str], pd.Data
         figures = values(row["reference"])
         names = ("reference", "publication", "edition", "alias_version", "filename", "sha256")
         facts = {name: row[name] for name in names}
-        yield {**facts, "order": seen[edition], "values": len(figures), "values_digest": _values_digest(figures)}
+        yield {**facts, "order": seen[edition], "values": len(figures), "values_digest": values_digest(figures)}
 
 
 def _free_name(taken: set[str]) -> str:
@@ -158,7 +160,7 @@ def make_release(store: Store, actor: Actor, name: str | None = None, progress: 
         )
     submissions = sorted((_submission(row) for row in returned), key=lambda one: [one[name] for name in _SUBMISSION_CONTENT])
     published = sorted(described, key=lambda one: (one["publication"], one["edition"], one["order"]))
-    detail = {"digest": _content_digest(submissions, published), "returns": len(submissions), "series": len(published)}
+    detail = {"digest": content_digest(submissions, published), "returns": len(submissions), "series": len(published)}
     with store.write(actor, "make_release", chosen, detail) as connection:
         _check_name(chosen, {row["name"] for row in stored.stored_releases(connection)})
         reference = stored.add_release(
@@ -217,15 +219,14 @@ def release(store: Store, actor: Actor, reference_or_name: str | None = None) ->
     return _release(row)
 
 
-def collection_rows(store: Store, release: Release, collection: str) -> pd.DataFrame:
+def collection_rows(store: Data, release: Release, collection: str) -> pd.DataFrame:
     """The typed rows of all returns of a collection that a release has frozen, whatever was submitted since.
 
     Returns:
         `region`, `row` (number in the file), then the contract's columns as in `Report.rows`; by region, period and row. A column
         that an older version of the contract does not have is missing in its rows.
     """
-    with store.read() as connection:
-        rows = stored.released_rows(connection, release.id, collection)
+    rows = released_rows(store, release.id, collection)
     parts = []
     for version in sorted({row["contract_version"] for row in rows}):
         mine = [row for row in rows if row["contract_version"] == version]
@@ -241,7 +242,7 @@ def collection_rows(store: Store, release: Release, collection: str) -> pd.DataF
     return together.sort_values("_place", kind="stable", ignore_index=True).drop(columns="_place")
 
 
-def register_spells(store: Store, release: Release) -> pd.DataFrame:
+def register_spells(store: Data, release: Release) -> pd.DataFrame:
     """The spells of a release: the programme's launch, its register's, and those of reforms whose starts a collection tells.
 
     Returns:
@@ -290,7 +291,7 @@ def verify(store: Store, release: Release) -> None:
         *_changes(release.vintages, values),
         *(f"The file with SHA-256 {old} is {_now_is(new)}." for old, new in sorted(digests.items()) if old != new),
     ]
-    if _content_digest(release.submissions, release.vintages) != release.digest:
+    if content_digest(release.submissions, release.vintages) != release.digest:
         found.append("The list of what the release holds does not fit its digest.")
     if found:
         raise ReleaseChanged(

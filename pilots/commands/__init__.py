@@ -39,7 +39,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Evaluation": {
         "release": ("evaluations", "Freeze the data of today as a release."),
-        "releases": ("evaluations", "List the releases."),
+        "releases": ("releases", "List the releases; compare two; effect of restatements."),
         "plans": ("plans", "List the plans: registered, and shipped."),
         "plan": ("plans", "Seal a plan before looking at results, or show its seal."),
         "plan-register": ("plans", "The same as plan seal, for a file."),
@@ -47,7 +47,8 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "runs": ("evaluations", "List the runs."),
         "overview": ("evaluations", "Every reform with each outcome asked, on one view."),
         "show": ("evaluations", "Show a run's results."),
-        "rerun": ("evaluations", "Run again from plan and release, and compare."),
+        "rerun": ("bundles", "Run again from plan and release, or from a bundle, and compare."),
+        "bundle": ("bundles", "Write a run with its data and plain scripts into a folder."),
     },
 }
 COMMANDS: dict[str, tuple[str, str]] = {name: entry for section in SECTIONS.values() for name, entry in section.items()}

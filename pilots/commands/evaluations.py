@@ -18,7 +18,7 @@ from pilots.commands.shared import Session, task_command
 from pilots.commands.text import table, wrapped
 from pilots.errors import UserError
 from pilots.releases import Release
-from pilots.tables import heading, moment, short
+from pilots.tables import heading
 
 RELEASE_COLUMNS = ["id", "name", "made_at", "made_by", "returns", "series", "digest"]
 
@@ -30,15 +30,6 @@ def release(session: Session, name: str | None) -> None:
     with session.progress("Making the release") as tell:
         made = freezing.make_release(session.store, session.actor, name, progress=tell)
     session.tell(made.to_dict(), release_text(made))
-
-
-@task_command("releases")
-def releases(session: Session) -> None:
-    """List the releases, newest first."""
-    found = [made.to_dict() for made in freezing.releases(session.store, session.actor)]
-    listed = pandas.DataFrame(found, columns=RELEASE_COLUMNS)
-    listed = listed.assign(digest=listed["digest"].map(short), made_at=listed["made_at"].map(moment))
-    session.tell(found, table(listed.rename(columns=heading)) if found else "There is no release yet. Make one: pilots release")
 
 
 @task_command("evaluate")
@@ -102,20 +93,6 @@ def show(session: Session, run_id: str) -> None:
     """Show the results of the run RUN_ID."""
     run = running.run(session.store, session.actor, run_id)
     session.tell(run.to_dict(), run_text(run.document))
-
-
-@task_command("rerun")
-@click.argument("run_id")
-def rerun(session: Session, run_id: str) -> None:
-    """Run RUN_ID again from its release and its plan, and compare the numbers bit for bit.
-
-    The exit code is 1 where they differ.
-    """
-    with session.progress("Running again") as tell:
-        report = running.rerun(session.store, session.actor, run_id, progress=tell)
-    session.tell(report.to_dict(), report.text())
-    if not report.same:
-        raise click.exceptions.Exit(USER_FAULT)
 
 
 def _changes(pairs: tuple[str, ...]) -> dict[str, Any]:

@@ -46,7 +46,15 @@ def true_effects(store: Store) -> pd.DataFrame | None:
     Raises:
         UserError: another version of the synthetic programme built the store.
     """
-    found = setting(store)
+    return effects_of(setting(store))
+
+
+def effects_of(found: dict[str, Any] | None) -> pd.DataFrame | None:
+    """The known true effects of a demonstration, from what its store says of it; None of other stores.
+
+    Raises:
+        UserError: another version of the synthetic programme built the store.
+    """
     if found is None:
         return None
     check_version(found)

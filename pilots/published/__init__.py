@@ -5,13 +5,14 @@ from pilots.published.files import NotReadable
 from pilots.published.importing import import_ees
 from pilots.published.lait import import_lait, import_published
 from pilots.published.report import ImportReport
-from pilots.published.series import measure_values, report, vintages
+from pilots.published.series import counting, measure_values, report, vintages
 
 __all__ = [
     "ImportReport",
     "NotReadable",
     "VintageChanges",
     "compare_vintages",
+    "counting",
     "import_ees",
     "import_lait",
     "import_published",

@@ -79,7 +79,15 @@ def measure_values(connection: Any, references: Sequence[str], measures: Sequenc
     Raises:
         ValueError: the vintages are of several publications.
     """
-    table = stored.vintage_values(connection, references, measures)
+    return counting(stored.vintage_values(connection, references, measures))
+
+
+def counting(table: pd.DataFrame) -> pd.DataFrame:
+    """Of the figures of several vintages of one publication, those that count: see `measure_values`.
+
+    Raises:
+        ValueError: the vintages are of several publications.
+    """
     if table["publication"].nunique() > 1:
         raise ValueError(f"vintages of several publications: {', '.join(sorted(table['publication'].unique()))}")
     return resolved(table)[_FIGURE]

@@ -1,0 +1,53 @@
+"""What a release holds, as evaluations read it: from a store, or out of a bundle where there is no store at all."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from pilots.storage import Store
+from pilots.storage import published as stored_published
+from pilots.storage import releases as stored_releases
+
+
+@dataclass(frozen=True, eq=False)
+class Frozen:
+    """Rows and figures of one release, outside a store.
+
+    Attributes:
+        rows: as `released_rows` gives them, with the reference of their submission.
+        values: as `vintage_values` gives them, vintages in the order in which they came.
+    """
+
+    rows: Sequence[Mapping[str, Any]]
+    values: pd.DataFrame
+
+
+Data = Store | Frozen
+
+
+def released_rows(data: Data, release: str, collection: str) -> list[dict[str, Any]]:
+    """The typed rows of a collection in a release, by region, period and row.
+
+    Args:
+        data: where the release lies.
+        release: its reference.
+        collection: name of the collection.
+
+    Returns:
+        One mapping a row: region, period, contract_version, row (number in the file), data, and what tells its submission.
+    """
+    if isinstance(data, Frozen):
+        return [dict(row) for row in data.rows if row["collection"] == collection]
+    with data.read() as connection:
+        return stored_releases.released_rows(connection, release, collection)
+
+
+def vintage_values(data: Data, references: Sequence[str], measures: Sequence[str]) -> pd.DataFrame:
+    """The figures of some measures in some vintages, one row a figure, vintages in the order in which they came."""
+    if isinstance(data, Frozen):
+        wanted = data.values["reference"].isin(list(references)) & data.values["measure"].isin(list(measures))
+        return data.values[wanted].reset_index(drop=True)
+    with data.read() as connection:
+        return stored_published.vintage_values(connection, references, measures)
