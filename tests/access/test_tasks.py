@@ -20,6 +20,7 @@ from pilots import (
     accounts,
     auditing,
     backups,
+    bundles,
     casefiles,
     comparisons,
     corrections,
@@ -31,6 +32,7 @@ from pilots import (
     published,
     register,
     releases,
+    restatements,
     returns,
     runs,
     staleness,
@@ -95,6 +97,10 @@ ROWS: dict[str, Row] = {
     ),
     "backups.check_backup": Row(ADMINISTER, lambda store, actor, f: backups.check_backup(actor, f.backup)),
     "backups.restore": Row(ADMINISTER, lambda store, actor, f: backups.restore(store, actor, f.backup), ends_in_words=True),
+    "bundles.again.rerun_bundle": Row(
+        STUDY, lambda store, actor, f: bundles.rerun_bundle(actor, Path("no-such-bundle")), ends_in_words=True
+    ),
+    "bundles.making.make_bundle": Row(STUDY, plain(bundles.make_bundle, "RUN-0"), ends_in_words=True),
     "casefiles.make_cells": Row(
         EVERYBODY,
         lambda store, actor, f: casefiles.make_cells(actor, Path("no-such-folder"), Path("x.csv"), RECIPE),
@@ -150,6 +156,10 @@ ROWS: dict[str, Row] = {
     "releases.make_release": Row(DEPARTMENT, plain(releases.make_release)),
     "releases.release": Row(STUDY, plain(releases.release), ends_in_words=True),
     "releases.releases": Row(STUDY, plain(releases.releases)),
+    "restatements.compare_releases": Row(STUDY, plain(restatements.compare_releases, "R0001", "R0002"), ends_in_words=True),
+    "restatements.restatement_effect": Row(
+        STUDY, lambda store, actor, f: restatements.restatement_effect(store, actor, "R0001", "R0002", f.plan), ends_in_words=True
+    ),
     "returns.check_return": Row(
         SEND, lambda store, actor, f: returns.check_return(store, actor, EHCP, NORTH_EAST, TERM, FILE, f.content)
     ),
