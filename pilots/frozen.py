@@ -18,10 +18,12 @@ class Frozen:
     Attributes:
         rows: as `released_rows` gives them, with the reference of their submission.
         values: as `vintage_values` gives them, vintages in the order in which they came.
+        sources: the collections and publications that were taken along; asking for another is a fault of ours.
     """
 
     rows: Sequence[Mapping[str, Any]]
     values: pd.DataFrame
+    sources: frozenset[str]
 
 
 Data = Store | Frozen
@@ -39,6 +41,8 @@ def released_rows(data: Data, release: str, collection: str) -> list[dict[str, A
         One mapping a row: region, period, contract_version, row (number in the file), data, and what tells its submission.
     """
     if isinstance(data, Frozen):
+        if collection not in data.sources:
+            raise RuntimeError(f"{collection} was not taken along with the rest of {release}")
         return [dict(row) for row in data.rows if row["collection"] == collection]
     with data.read() as connection:
         return stored_releases.released_rows(connection, release, collection)

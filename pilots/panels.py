@@ -345,7 +345,7 @@ def _digest(*tables: pd.DataFrame) -> str:
     return hashlib.sha256(canonical_json(content).encode()).hexdigest()
 
 
-def _told_to_compare(store: Store, release: Release, plan: Plan) -> set[str]:
+def _told_to_compare(store: Data, release: Release, plan: Plan) -> set[str]:
     """Authorities that a collection names for comparison, as the catalogue has it; none where the plan asks for none."""
     if plan.comparison.authorities != "as_catalogue":
         return set()

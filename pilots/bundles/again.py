@@ -84,7 +84,7 @@ def rerun_bundle(actor: Actor, place: Path, progress: Callable[[float, str], Non
     manifest = _manifest(files, place)
     old, plan, kept = _of(files, RUN), load_plan(_text(files, PLAN)), _of(files, RELEASE)
     release = _release(kept)
-    data = _data(files)
+    data = _data(files, frozenset(kept["read_by_plan"]))
     changed = list(_changed_files(files, manifest))
     causes = [*changed, *_some(_changed_content(data, release, kept["read_by_plan"]))]
     if plan.digest != old["plan_digest"]:
@@ -163,7 +163,7 @@ def _standing(kept: Mapping[str, Any]) -> Standing:
     return Standing(**facts, seen=tuple(Seen(**one) for one in kept["seen"]))
 
 
-def _data(files: Mapping[str, bytes]) -> Frozen:
+def _data(files: Mapping[str, bytes], sources: frozenset[str]) -> Frozen:
     """Rows and figures from the CSVs: those are what a rerun reads."""
     rows: list[dict[str, Any]] = []
     for name, about in _of(files, COLUMNS).items():
@@ -173,7 +173,7 @@ def _data(files: Mapping[str, bytes]) -> Frozen:
     figures: list[list[Any]] = []
     for path in (one for one in files if one.startswith(PUBLISHED) and one.endswith(".csv")):
         figures += figures_from(files[path], path)
-    return Frozen(rows, pd.DataFrame(figures, columns=list(FIGURE)).astype({"value": float}))
+    return Frozen(rows, pd.DataFrame(figures, columns=list(FIGURE)).astype({"value": float}), sources)
 
 
 def _some(sentences: Iterator[str]) -> list[str]:

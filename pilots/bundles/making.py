@@ -27,7 +27,7 @@ from pilots.bundles.tables import (
     returns_table,
     typed,
 )
-from pilots.catalogue import Outcome, outcome, publications, reforms, watched
+from pilots.catalogue import Outcome, outcome, publications, reform, reforms, watched
 from pilots.collections import REGISTER
 from pilots.demonstration.known import setting
 from pilots.frozen import Data, Frozen
@@ -132,10 +132,12 @@ def make_bundle(store: Store, actor: Actor, run_id: str) -> Bundle:
 def sources(plan: Plan) -> list[str]:
     """The collections and publications that a plan reads: the register and what tells spells first."""
     spells = [REGISTER, *(one.spells_from.collection for one in reforms() if one.spells_from)]
+    told = reform(plan.reform).compared_with
+    compared = [told.collection] if told is not None else []
     harms = [one.outcome for one in watched(plan.reform, plan.outcomes)]
     wanted = [outcome(name).source for name in (*plan.outcomes, *plan.covariates, *plan.placebo_outcomes, *harms)]
     costs = [plan.costs.collection] if plan.costs is not None and plan.costs.collection else []
-    return list(dict.fromkeys([*spells, *wanted, *costs]))
+    return list(dict.fromkeys([*spells, *compared, *wanted, *costs]))
 
 
 def cells_frame(data: Data, release: Release, about: Outcome) -> pd.DataFrame:
@@ -180,7 +182,8 @@ def _data(store: Store, release: Release, plan: Plan) -> tuple[Frozen, Files]:
     for name, version in sorted({(row["collection"], row["contract_version"]) for row in every}):
         path = resources.files("data_contracts").joinpath("contracts", name, f"{version}.yaml")
         files[f"contracts/{name}/{version}.yaml"] = path.read_bytes()
-    return Frozen(every, pd.concat(values, ignore_index=True) if values else pd.DataFrame(columns=list(FIGURE))), files
+    together = pd.concat(values, ignore_index=True) if values else pd.DataFrame(columns=list(FIGURE))
+    return Frozen(every, together, frozenset(wanted)), files
 
 
 def _both(path: str, header: Sequence[str], table: Sequence[Sequence[Any]], kinds: Mapping[str, str]) -> Files:
