@@ -43,7 +43,7 @@ from pilots.access import ACTIONS, ROLES, Actor, NotAllowed, actor_can
 from pilots.casereturns import making
 from pilots.demonstration import build
 from pilots.errors import UserError
-from pilots.published import importing
+from pilots.published import changes, importing
 from pilots.storage import Store, audit
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -144,6 +144,7 @@ ROWS: dict[str, Row] = {
     "plans.tasks.plans": Row(STUDY, plain(plans.plans)),
     "plans.tasks.register_plan": Row(DEPARTMENT, lambda store, actor, f: plans.register_plan(store, actor, f.plan)),
     "plans.tasks.seals": Row(STUDY, plain(plans.seals)),
+    "published.changes.compare_vintages": Row(STUDY, plain(changes.compare_vintages, "EES-0001", "EES-0002"), ends_in_words=True),
     "published.importing.import_ees": Row(ADMINISTER, plain(published.import_ees, "a.zip", b"junk"), ends_in_words=True),
     "published.importing.receive": Row(ADMINISTER, plain(importing.receive, "a.zip", b"junk", None)),
     "published.lait.import_lait": Row(ADMINISTER, plain(published.import_lait, "a.csv", b"junk"), ends_in_words=True),
