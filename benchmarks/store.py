@@ -1,7 +1,7 @@
-"""How long the store takes with many submissions of 200 rows: submitting one more, the lists, and a release of all.
+"""How long the store takes with many submissions of 200 rows: submitting one more (12 rows), the lists, and a release of all.
 
 Run it with `python -m benchmarks.store`. Most submissions are put in by one transaction for many, through the same functions of
-`pilots.storage` as the task; that they are stored as the task stores them is checked on the first before anything is timed.
+`pilots.storage` as the task; that the values of a row are stored alike on both ways is checked before anything is timed.
 """
 
 import argparse
