@@ -86,28 +86,31 @@ def order_periods(
 
 def one_row_each(rows: pd.DataFrame, unit: str, first_treated: str, attributes: Sequence[str]) -> pd.DataFrame:
     """What must not change within a unit, one row for each, indexed by unit in sorted order."""
-    starts = rows.assign(**{first_treated: _starts(rows[first_treated])})
+    who = pd.factorize(rows[unit])[0]
+    first = np.flatnonzero(np.r_[True, np.maximum.accumulate(who)[:-1] < who[1:]])
+    starts, codes = _starts(rows[first_treated])
     for name, words in [(first_treated, "change cohort"), *[(a, f"change {a}") for a in attributes]]:
-        number = starts.groupby(unit, sort=True)[name].nunique(dropna=False)
-        if bool((number > 1).any()):
-            who = number.index[number > 1].tolist()
+        code = codes if name == first_treated else pd.factorize(rows[name], use_na_sentinel=False)[0]
+        changed = code != code[first][who]
+        if changed.any():
+            units = sorted(rows[unit].iloc[first].iloc[np.unique(who[changed])].tolist())
             advice = "A unit starts once" if name == first_treated else "A cluster must hold whole units"
             raise PanelError(
-                f"{len(who)} units {words}: {name!r} differs within {unit} {who[0]!r}. {advice}: give one value a unit."
+                f"{len(units)} units {words}: {name!r} differs within {unit} {units[0]!r}. {advice}: give one value a unit."
             )
     for name in attributes:
-        if bool(starts[name].isna().any()):
-            without = starts[unit].tolist()[int(np.flatnonzero(starts[name].isna())[0])]
+        if bool(rows[name].isna().any()):
+            without = rows[unit].tolist()[int(np.flatnonzero(rows[name].isna())[0])]
             raise PanelError(f"Column {name!r} is missing for {unit} {without!r}. Give every unit a {name}.")
-    return starts.drop_duplicates(unit).set_index(unit).sort_index()
+    return rows.iloc[first].assign(**{first_treated: starts[first]}).set_index(unit).sort_index()
 
 
-def _starts(column: pd.Series) -> np.ndarray:
-    """The column with None for never; each distinct value is read once, since there are few of them."""
+def _starts(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    """The column with None for never, and a code for each different value; each is read once, since there are few of them."""
     codes, labels = pd.factorize(column, use_na_sentinel=False)
     read = np.empty(len(labels), object)
     read[:] = [_never_is_none(label) for label in labels]
-    return read[codes]
+    return read[codes], pd.factorize(read, use_na_sentinel=False)[0][codes]
 
 
 def _never_is_none(value: Any) -> Any:
@@ -222,9 +225,10 @@ def check_weights(
 def cohort_positions(first: pd.Series, order: Sequence[Any], notices: list[str]) -> np.ndarray:
     """Position of each unit's first treated period; later than the window is never treated within it."""
     position = {label: at for at, label in enumerate(order)}
-    out, between = np.full(len(first), NEVER), {}
-    for at, label in enumerate(first.tolist()):
-        label = _never_is_none(label)
+    codes, labels = pd.factorize(first, use_na_sentinel=False)
+    out, between = np.full(len(labels), NEVER), {}
+    for at, given in enumerate(labels.tolist()):
+        label = _never_is_none(given)
         if label is None:
             continue
         out[at] = position[label] if label in position else _between(label, order)
@@ -233,6 +237,7 @@ def cohort_positions(first: pd.Series, order: Sequence[Any], notices: list[str])
     if between:
         listed = ", ".join(f"{label} as {counted}" for label, counted in between.items())
         notices.append(f"First treated periods that are no period of the panel count from the next one: {listed}.")
+    out = out[codes]
     late = int((out == len(order)).sum())
     if late:
         notices.append(f"{late} units start after the last period ({order[-1]}) and count as never treated within the window.")

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from evaluation import checks
-from evaluation.cells import Cells, beyond_cells, cells
+from evaluation.cells import Cells, beyond_cells
 from evaluation.cells.moments import Moments, moments_of
 from evaluation.errors import PanelError
 
@@ -119,11 +119,13 @@ class Panel:
         checks.check_duplicates(rows, unit, period)
         checks.check_finite(rows, unit, period, outcomes, weight)
         rows, order, notices = checks.order_periods(rows, period, periods)
-        summed = list(dict.fromkeys([*outcomes, *([weight] if weight else [])]))
-        made = cells(rows, unit, period, summed, cross=False, pivots=0.0)
         treatment = checks.one_row_each(rows, unit, first_treated, attributes)
-        measures: dict[str, tuple[str, str | None, float]] = {name: (name, None, 1.0) for name in outcomes}
-        panel = _assemble(made, treatment, measures, first_treated, weight, named, region, order, notices)
+        units = tuple(treatment.index)
+        spread = _spread(rows, unit, period, units, order)
+        values = np.stack([spread(name) for name in outcomes])
+        weights = np.ones(values.shape) if weight is None else np.repeat(spread(weight)[None], len(outcomes), axis=0)
+        asked = (treatment, first_treated, weight, named, region, order, notices)
+        panel = _assemble((unit, period), outcomes, values, weights, *asked)
         return _with_extras(panel, rows, covariates, intensity, eligible)
 
     @classmethod
@@ -173,7 +175,9 @@ class Panel:
         rows, order, notices = checks.order_periods(cells.frame, cells.period, periods)
         who = who[who.index.isin(rows[cells.unit])]
         kept = Cells(rows.reset_index(drop=True), cells.recipe, cells.pivots)
-        panel = _assemble(kept, who, outcome, first_treated, weight, named, region, order, notices, row_covariates)
+        values, weights, moments = _of_cells(kept, tuple(who.index), order, outcome, weight, row_covariates)
+        asked = (who, first_treated, weight, named, region, order, notices, moments)
+        panel = _assemble((cells.unit, cells.period), tuple(outcome), values, weights, *asked)
         if extras is None:
             return panel
         named_extras = [*covariates, *([intensity] if intensity else [])]
@@ -283,57 +287,83 @@ def _rows(frame: Any, columns: Sequence[str]) -> pd.DataFrame:
 
 
 def _assemble(
-    cells: Cells,
+    names: tuple[str, str],
+    outcomes: tuple[str, ...],
+    values: np.ndarray,
+    weights: np.ndarray,
     treatment: pd.DataFrame,
-    measures: Mapping[str, tuple[str, str | None, float]],
     first_treated: str,
     weight: str | None,
     named: Sequence[str],
     region: str | None,
     order: tuple[Any, ...],
     notices: list[str],
-    row_covariates: Sequence[str] = (),
+    moments: Moments | None = None,
 ) -> Panel:
-    units = tuple(treatment.index)
-    frame = cells.frame
-    row = pd.Index(units).get_indexer(pd.Index(frame[cells.unit]))
-    column = pd.Index(list(order)).get_indexer(pd.Index(frame[cells.period]))
-    shape = (len(units), len(order))
-    moments = None
-    if weight == ROWS:
-        values, weights, moments = _of_rows(cells, measures, row_covariates, row, column, shape)
-    elif row_covariates:
-        raise PanelError("Covariates of single rows need cells that weigh by their rows. Give weight='rows'.")
-    else:
-        values, weights = _ratios(cells, measures, weight, row, column, shape)
-    checks.check_values(values, tuple(measures), units, order)
+    """The panel from values and weights (O × N × T), checked; `names` are those of unit and period."""
+    unit, units = names[0], tuple(treatment.index)
+    checks.check_values(values, outcomes, units, order)
     weights = checks.check_weights(weights, values, units, order, weight, notices)
     values = np.where(weights > 0, values, np.nan)
     cohort = checks.cohort_positions(treatment[first_treated], order, notices)
     checks.check_some_treated(cohort, first_treated)
-    clusters = {cells.unit: (np.arange(len(units)), units)}
+    clusters = {unit: (np.arange(len(units)), units)}
     for name in [*named, *([region] if region else [])]:
-        if name != cells.unit:
+        if name != unit:
             clusters[name] = checks.codes(treatment[name])
     if region is None and "region" in clusters:
         region = "region"
-    default = named[0] if named else cells.unit
     return Panel(
-        unit=cells.unit,
-        period=cells.period,
+        unit=unit,
+        period=names[1],
         units=units,
         periods=order,
-        outcomes=tuple(measures),
+        outcomes=outcomes,
         values=values,
         weights=np.where(np.isnan(values), 0.0, weights),
         cohort=cohort,
         clusters=clusters,
         region=region,
-        default_cluster=default,
+        default_cluster=named[0] if named else unit,
         weighted=weight is not None,
         notices=tuple(notices),
         moments=moments,
     )
+
+
+def _of_cells(
+    cells: Cells,
+    units: tuple[Any, ...],
+    order: tuple[Any, ...],
+    measures: Mapping[str, tuple[str, str | None, float]],
+    weight: str | None,
+    row_covariates: Sequence[str],
+) -> tuple[np.ndarray, np.ndarray, Moments | None]:
+    """Values and weights of cells, O × N × T, and the moments of their rows where cells weigh by them."""
+    frame = cells.frame
+    row = pd.Index(units).get_indexer(pd.Index(frame[cells.unit]))
+    column = pd.Index(list(order)).get_indexer(pd.Index(frame[cells.period]))
+    shape = (len(units), len(order))
+    if weight == ROWS:
+        return _of_rows(cells, measures, row_covariates, row, column, shape)
+    if row_covariates:
+        raise PanelError("Covariates of single rows need cells that weigh by their rows. Give weight='rows'.")
+    return (*_ratios(cells, measures, weight, row, column, shape), None)
+
+
+def _spread(
+    rows: pd.DataFrame, unit: str, period: str, units: tuple[Any, ...], order: tuple[Any, ...]
+) -> Callable[[str], np.ndarray]:
+    """A function from a column's name to its values by unit and period (N × T), NaN where missing; one row each."""
+    row = pd.Index(units).get_indexer(pd.Index(rows[unit]))
+    column = pd.Index(list(order)).get_indexer(pd.Index(rows[period]))
+
+    def spread(name: str) -> np.ndarray:
+        out = np.full((len(units), len(order)), np.nan)
+        out[row, column] = rows[name].to_numpy(float, na_value=np.nan)
+        return out
+
+    return spread
 
 
 def _ratios(
@@ -394,14 +424,7 @@ def _with_extras(
     panel: Panel, rows: pd.DataFrame, covariates: tuple[str, ...], intensity: str | None, eligible: str | None
 ) -> Panel:
     """The panel with covariates, intensity and eligibility, each checked, from rows with one line a unit and period."""
-    row = pd.Index(panel.units).get_indexer(pd.Index(rows[panel.unit]))
-    column = pd.Index(list(panel.periods)).get_indexer(pd.Index(rows[panel.period]))
-
-    def spread(name: str) -> np.ndarray:
-        out = np.full((len(panel.units), len(panel.periods)), np.nan)
-        out[row, column] = rows[name].to_numpy(float, na_value=np.nan)
-        return out
-
+    spread = _spread(rows, panel.unit, panel.period, panel.units, panel.periods)
     checks.check_covariates(covariates)
     values = np.array([spread(name) for name in covariates]) if covariates else None
     if values is not None:
