@@ -16,7 +16,7 @@ from evaluation.inference.clustered import clustered
 
 DEFAULTS: dict[str, Any] = {"draws": 999, "weights": "mammen", "simultaneous": True, "seed": 20_230_302}
 QUARTILES = float(stats.norm.ppf(0.75) - stats.norm.ppf(0.25))
-LARGEST = 2_000_000  # weights of a matrix of draws up to which it is made whole, and kept
+LARGEST = 4_000_000  # weights of a matrix of draws up to which it is made whole, and kept
 GOLDEN = (1 + np.sqrt(5)) / 2
 WEIGHTS: dict[str, tuple[np.ndarray, float]] = {  # values, and the probability of the first of two (else all alike)
     "mammen": (np.array([1 - GOLDEN, GOLDEN]), float(GOLDEN / np.sqrt(5))),
@@ -41,13 +41,22 @@ def _drawn(random: np.random.Generator, draws: int, groups: int, weights: str) -
 
 
 def resampled(sums: np.ndarray, draws: int, weights: str, seed: int) -> np.ndarray:
-    """Sums over clusters (G × K) × drawn weights, draws × K; a block of draws at a time where they are too many to be kept."""
+    """Sums over clusters (G × K) × drawn weights, draws × K.
+
+    Where the weights are too many to be kept they are drawn a block at a time, from 32 bits each, and those of two values as 0
+    and 1: W = low + (high − low) Z.
+    """
     groups = len(sums)
     if groups * draws <= LARGEST:
         return np.asarray(multipliers(draws, groups, weights, seed) @ sums)
-    random, size = np.random.Generator(np.random.PCG64(seed)), max(1, LARGEST // groups)
+    random, size = np.random.Generator(np.random.PCG64(seed)), max(1, LARGEST // 4 // groups)
     blocks = [min(size, draws - done) for done in range(0, draws, size)]
-    return np.concatenate([_drawn(random, block, groups, weights) @ sums for block in blocks])
+    if weights == "webb":
+        return np.concatenate([_drawn(random, block, groups, weights) @ sums for block in blocks])
+    (low, high), first = WEIGHTS[weights]
+    below = np.uint32(round(first * 2**32))
+    picked = [(random.integers(0, 2**32, (block, groups), dtype=np.uint32) < below).astype(float) @ sums for block in blocks]
+    return np.asarray(high * sums.sum(axis=0) + (low - high) * np.concatenate(picked))
 
 
 def multiplier(result: Scored, cluster: str | None, options: Mapping[str, Any]) -> Inference:
