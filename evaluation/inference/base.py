@@ -155,7 +155,8 @@ class Inference:
 
 def dust(result: Scored) -> np.ndarray:
     """What rounding alone can leave of an error that is zero, by row: it goes with the size of the outcome."""
-    size = {name: np.nanmax(np.abs(values)) for name, values in zip(result.panel.outcomes, result.panel.values, strict=True)}
+    largest = np.fmax.reduce(np.abs(result.panel.values), axis=(1, 2))
+    size = dict(zip(result.panel.outcomes, largest, strict=True))
     return np.array([size[name] for name in result.labels["outcome"]]) * np.finfo(float).eps * 100
 
 
@@ -170,9 +171,7 @@ def group_sums(columns: np.ndarray, codes: np.ndarray) -> np.ndarray:
 
 def clusters_with(used: np.ndarray, codes: np.ndarray) -> np.ndarray:
     """Number of clusters with at least one such unit, by row of the result."""
-    present = np.zeros((codes.max() + 1, used.shape[1]), bool)
-    np.logical_or.at(present, codes, used)
-    return present.sum(axis=0)
+    return np.asarray((group_sums(used.astype(float), codes) > 0).sum(axis=0))
 
 
 Method = Callable[[Scored, "str | None", Mapping[str, Any]], Inference]

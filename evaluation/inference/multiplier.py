@@ -41,22 +41,22 @@ def _drawn(random: np.random.Generator, draws: int, groups: int, weights: str) -
 
 
 def resampled(sums: np.ndarray, draws: int, weights: str, seed: int) -> np.ndarray:
-    """Sums over clusters (G × K) × drawn weights, draws × K.
+    """Drawn weights × sums over clusters (G × K): K × draws.
 
     Where the weights are too many to be kept they are drawn a block at a time, from 32 bits each, and those of two values as 0
     and 1: W = low + (high − low) Z.
     """
     groups = len(sums)
     if groups * draws <= LARGEST:
-        return np.asarray(multipliers(draws, groups, weights, seed) @ sums)
+        return np.asarray(sums.T @ multipliers(draws, groups, weights, seed).T)
     random, size = np.random.Generator(np.random.PCG64(seed)), max(1, LARGEST // 4 // groups)
     blocks = [min(size, draws - done) for done in range(0, draws, size)]
     if weights == "webb":
-        return np.concatenate([_drawn(random, block, groups, weights) @ sums for block in blocks])
+        return np.concatenate([sums.T @ _drawn(random, block, groups, weights).T for block in blocks], axis=1)
     (low, high), first = WEIGHTS[weights]
     below = np.uint32(round(first * 2**32))
-    picked = [(random.integers(0, 2**32, (block, groups), dtype=np.uint32) < below).astype(float) @ sums for block in blocks]
-    return np.asarray(high * sums.sum(axis=0) + (low - high) * np.concatenate(picked))
+    picked = [sums.T @ (random.integers(0, 2**32, (block, groups), dtype=np.uint32) < below).astype(float).T for block in blocks]
+    return np.asarray(high * sums.sum(axis=0)[:, None] + (low - high) * np.concatenate(picked, axis=1))
 
 
 def multiplier(result: Scored, cluster: str | None, options: Mapping[str, Any]) -> Inference:
@@ -85,16 +85,16 @@ def multiplier(result: Scored, cluster: str | None, options: Mapping[str, Any]) 
 
 
 def _largest(drawn: np.ndarray, error: np.ndarray, mine: np.ndarray) -> np.ndarray:
-    """The largest |t| of some rows in each draw, sorted."""
-    t = drawn / error if mine.all() else drawn[:, mine] / error[mine]
-    return np.asarray(np.sort(np.maximum(t.max(axis=1), -t.min(axis=1))))
+    """The largest |t| of some rows (K × draws) in each draw, sorted."""
+    t = drawn / error[:, None] if mine.all() else drawn[mine] / error[mine, None]
+    return np.asarray(np.sort(np.maximum(t.max(axis=0), -t.min(axis=0))))
 
 
 def _spread(drawn: np.ndarray) -> np.ndarray:
-    """Errors from the quartiles of the draws (draws × K) ÷ those of a standard normal."""
-    count = len(drawn)
+    """Errors from the quartiles of the draws (K × draws) ÷ those of a standard normal."""
+    count = drawn.shape[1]
     low, high = int(np.ceil(count * 0.25)) - 1, int(np.ceil(count * 0.75)) - 1
-    ordered = np.sort(np.ascontiguousarray(drawn.T), axis=1)
+    ordered = np.sort(drawn, axis=1)
     return np.asarray((ordered[:, high] - ordered[:, low]) / QUARTILES)
 
 
@@ -114,7 +114,8 @@ def _simultaneous(found: Inference, outcomes: np.ndarray, largest: dict[Any, np.
         p[mine] = (1 + len(values) - np.searchsorted(values, t[mine], side="left")) / (1 + len(values))
 
     def band(level: float) -> tuple[np.ndarray, np.ndarray]:
-        critical = np.array([_critical(largest[name], level) if name in largest else np.nan for name in outcomes])
+        known = {name: _critical(values, level) for name, values in largest.items()}
+        critical = np.array([known.get(name, np.nan) for name in outcomes])
         return found.estimates - critical * error, found.estimates + critical * error
 
     return replace(found, own_p=p, own_interval=band)

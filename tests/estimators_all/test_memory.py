@@ -36,8 +36,8 @@ def test_no_array_of_units_by_units_or_by_draws(schools: Panel, name: str) -> No
 @pytest.mark.parametrize("weights", ["mammen", "rademacher", "webb"])
 def test_draws_in_blocks_have_the_mean_and_spread_of_one_matrix(weights: str) -> None:
     sums = np.random.default_rng(1).normal(size=(LARGEST // 1000, 2))
-    drawn = resampled(sums, 2500, weights, 7)
+    drawn = resampled(sums, 2500, weights, 7).T
     wanted = np.sqrt((sums**2).sum(axis=0))
-    assert np.array_equal(drawn, resampled(sums, 2500, weights, 7)) and len(np.unique(drawn[:, 0])) == 2500
+    assert np.array_equal(drawn, resampled(sums, 2500, weights, 7).T) and len(np.unique(drawn[:, 0])) == 2500
     assert np.allclose(drawn.std(axis=0), wanted, rtol=0.05), "four standard errors of a standard deviation from 2,500 draws"
     assert (np.abs(drawn.mean(axis=0)) < 4 * wanted / 50).all()
