@@ -15,7 +15,6 @@ import argparse
 import contextlib
 import io
 import json
-import os
 import resource
 import shutil
 import subprocess
@@ -33,7 +32,7 @@ import pandas as pd
 
 from benchmarks import growth
 from benchmarks.contenders import DRAWS, load
-from benchmarks.panel import THREADS
+from benchmarks.panel import with_threads
 from evaluation import Panel, Result, estimate
 
 UNITS, TERMS, COHORTS, WARM = 24_000, 24, 10, 600
@@ -136,8 +135,7 @@ def measured(name: str, units: int, repeat: int) -> dict[str, Any]:
     chosen = CONTENDERS[name]
     line = {"task": chosen.task, "who": chosen.who, "lacks": chosen.lacks}
     try:
-        one_thread = {**os.environ, **dict.fromkeys(THREADS, "1")}
-        made = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900, env=one_thread)
+        made = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
     except subprocess.TimeoutExpired:
         return {**line, "problem": "not done after 15 minutes"}
     if made.returncode:
@@ -207,6 +205,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--one", choices=list(CONTENDERS), help=argparse.SUPPRESS)
     asked = parser.parse_args()
+    with_threads(1)
     if asked.one:
         print(json.dumps(one(asked.one, asked.units, asked.repeat)))
         return
