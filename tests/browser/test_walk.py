@@ -101,6 +101,7 @@ def test_from_a_return_with_faults_to_its_effect(demonstration_url: str, serve: 
     assert (signed.signed_off_by, signed.accepted_by) == ("approver-E12000001", "evaluator")
 
 
+@pytest.mark.slow
 def test_what_else_becomes_of_a_return(
     tmp_path: Path, ehcp_csv: Callable[..., bytes], serve: Callable[..., str], looker: Any
 ) -> None:

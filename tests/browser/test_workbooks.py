@@ -92,6 +92,7 @@ def test_a_faulty_workbook_of_each_return_comes_back_with_its_marks(own: str, se
         assert all(row[1].hyperlink for row, one in zip(listed, found, strict=True) if one["cell"])
 
 
+@pytest.mark.slow
 def test_corrections_are_accepted_and_the_return_is_set_beside_the_last(own: str, serve: Callable[..., str], looker: Any) -> None:
     good = load_contract(EHCP).example_csv()
     store = Store.open(own)

@@ -123,6 +123,7 @@ def test_who_may_make_cells(folder: Path, tmp_path: Path) -> None:
         make_cells(Actor("visitor", "A visitor", "visitor"), folder, tmp_path / "cells.csv", recipe)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path, how: signal.Signals) -> None:
     folder, output = tmp_path / "cases", tmp_path / "cells.parquet"

@@ -27,6 +27,8 @@ from pilots.plans import plans, shipped_plans
 from pilots.storage import Store
 from pilots.storage.settings import set_setting
 
+pytestmark = pytest.mark.slow
+
 OTHERS = 378  # returns of the systems that are sent for fewer terms
 ESTIMATED = (
     "ap_taskforce",

@@ -54,6 +54,9 @@ def files(tmp_path: Path) -> dict[str, str]:
     "typed",
     [
         ["accounts", "list"],
+        ["audit", "list"],
+        ["audit", "verify"],
+        ["overview"],
         ["demonstration"],
         ["returns"],
         ["returns", "due"],
@@ -235,6 +238,30 @@ def test_the_register_is_sent_again_with_a_reason(speak: Speak, tmp_path: Path, 
     receipt = speak("register", str(path), "--reason", "A trial", "--explain", "history.spell_left_out=A trial")
     assert (receipt["version"], receipt["status"]) == (2, "accepted")
     assert [one["authority"] for one in speak("spells", "--reform", "fair_access")] == ["E06000001"]
+
+
+def test_a_run_of_the_demonstration_goes_away_as_a_bundle_and_comes_out_the_same(speak: Speak, tmp_path: Path) -> None:
+    runs = {one["plan"]: one["run_id"] for one in speak("runs")}
+    folder = str(tmp_path / "bundle")
+    speak("bundle", runs["mediation"], "--out", folder)
+    assert (tmp_path / "bundle" / "README.md").is_file()
+    again = speak("rerun", folder)
+    assert again["identical"] and not again["differences"]
+
+
+def test_a_backup_is_written_checked_and_not_restored_over_a_store(
+    run: Callable[..., Result], speak: Speak, tmp_path: Path
+) -> None:
+    path = str(tmp_path / "copy.zip")
+    speak("backup", path)
+    speak("restore", path, "--check")
+    refused = run("restore", path)
+    assert refused.exit_code != 0 and "empty" in refused.output
+
+
+def test_vintages_that_are_not_there_are_not_compared(command: Callable[..., Result]) -> None:
+    refused = command("published", "compare", "EES-0001", "EES-0002")
+    assert refused.exit_code == 1 and "EES-0001" in refused.stderr
 
 
 def test_published_data_are_imported_and_a_release_is_made_for_the_first_evaluation(

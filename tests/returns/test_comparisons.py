@@ -146,4 +146,6 @@ def test_only_those_who_read_the_regions_returns_compare(
         with pytest.raises(NotAllowed, match="cannot read returns"):
             compare_submission(store, stranger, reference)
     with pytest.raises(UserError, match="There is no submission"):
+        compare_submission(store, staff["evaluator"], "X-v1")
+    with pytest.raises(NotAllowed, match="none of their regions"):  # a lead is not told whether another region has it
         compare_submission(store, lead, "X-v1")

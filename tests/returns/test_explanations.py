@@ -82,9 +82,9 @@ def test_what_fits_no_query_and_who_may_not_are_told(
         explanations.explain_return(any_store, lead, check, {"nonsense": "Because."})
     with pytest.raises(UserError, match="at most 2,000 characters"):
         explanations.explain_return(any_store, lead, check, {"many_refused": "x" * 2001})
-    with pytest.raises(UserError, match="There is no check “CHECK-9”"):
+    with pytest.raises(UserError, match="by the reference “CHECK-9”"):
         explanations.queries_of_check(any_store, lead, "CHECK-9")
-    with pytest.raises(UserError, match="There is no check “X”"):
+    with pytest.raises(UserError, match="by the reference “X”"):
         explanations.explain_return(any_store, lead, "X", {})
     staff = people(any_store)
     with pytest.raises(NotAllowed, match="cannot explain the queries"):

@@ -117,6 +117,7 @@ def test_placebo_dates_refuse_where_no_period_is_left(small: Make) -> None:
         placebo_dates(small(), Ask("group_time", {"bogus": 1}))
 
 
+@settings(max_examples=25)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
 def test_holm_is_that_of_statsmodels(p_values: list[float]) -> None:
     assert np.allclose(holm(p_values), multipletests(p_values, method="holm")[1], rtol=1e-12, atol=0)
