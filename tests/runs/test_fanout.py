@@ -89,6 +89,7 @@ def killed(store: Store, plan_file: Path, how: Callable[[subprocess.Popen[bytes]
     return run.wait()
 
 
+@pytest.mark.slow
 def test_one_worker_and_two_give_the_same_document(ready: Store, plan_file: Path) -> None:
     one = runs.evaluate(ready, LOCAL_ADMINISTRATOR, small_plan()).document
     two = speak(ready, "evaluate", str(plan_file), workers="2")
@@ -190,6 +191,7 @@ def known():
 """
 
 
+@pytest.mark.slow
 def test_another_backend_of_joblib_does_the_work(
     ready: Store, plan_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
