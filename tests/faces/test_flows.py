@@ -241,12 +241,12 @@ def test_the_register_is_sent_again_with_a_reason(speak: Speak, tmp_path: Path, 
 
 
 def test_a_run_of_the_demonstration_goes_away_as_a_bundle_and_comes_out_the_same(speak: Speak, tmp_path: Path) -> None:
-    runs = {one["plan"]: one["run_id"] for one in speak("runs")}
+    runs = {one["plan"]["plan"]: one["run_id"] for one in speak("runs")}
     folder = str(tmp_path / "bundle")
     speak("bundle", runs["mediation"], "--out", folder)
     assert (tmp_path / "bundle" / "README.md").is_file()
     again = speak("rerun", folder)
-    assert again["identical"] and not again["differences"]
+    assert again["same"] and not again["differences"]
 
 
 def test_a_backup_is_written_checked_and_not_restored_over_a_store(
