@@ -38,6 +38,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
 T = TypeVar("T")
 
 STYLE = f"<style>{Path(__file__).with_name('style.css').read_text(encoding='utf-8')}</style>"
+WIDE = 9  # columns beyond which a table is set smaller, so that it stays inside the page
 SHOWN_ROWS = 40  # rows of a long table on the screen; the download has all
 
 
@@ -189,7 +190,7 @@ def table(frame: pandas.DataFrame) -> None:
     )
     body = "".join(f'<tr role="row">{_cells(row, names, right)}</tr>' for row in rows)
     st.html(
-        f'<table class="rep-table" role="table"><thead role="rowgroup"><tr role="row">{head}</tr></thead>'
+        f'<table class="rep-table{" wide" if len(names) > WIDE else ""}" role="table"><thead role="rowgroup"><tr role="row">{head}</tr></thead>'
         f'<tbody role="rowgroup">{body}</tbody></table>'
     )
 
