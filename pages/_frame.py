@@ -189,8 +189,9 @@ def table(frame: pandas.DataFrame) -> None:
         for name, to_right in zip(names, right or [False] * len(names), strict=True)
     )
     body = "".join(f'<tr role="row">{_cells(row, names, right)}</tr>' for row in rows)
+    kind = "rep-table wide" if len(names) > WIDE else "rep-table"
     st.html(
-        f'<table class="rep-table{" wide" if len(names) > WIDE else ""}" role="table"><thead role="rowgroup"><tr role="row">{head}</tr></thead>'
+        f'<table class="{kind}" role="table"><thead role="rowgroup"><tr role="row">{head}</tr></thead>'
         f'<tbody role="rowgroup">{body}</tbody></table>'
     )
 
