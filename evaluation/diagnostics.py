@@ -13,6 +13,7 @@ from evaluation.estimators import estimate
 from evaluation.inference import Inference
 from evaluation.panel import Panel
 from evaluation.result import Result
+from evaluation.words import probability
 
 SINGULAR = 1e-10  # smallest over largest eigenvalue of the correlations below which a covariance counts as singular
 PERIODS_PER_DF = 2.0  # degrees of freedom for each period of a joint test whose errors rest on few clusters
@@ -170,16 +171,12 @@ def _reading(p_value: float, hotelling: float, cluster: str, clusters: int, coun
     else:
         words = (
             f"Cannot tell whether the groups moved apart before the reform, over {many} tested: with {clusters} clusters by "
-            f"{cluster} this test alarms too easily, and by Hotelling's stricter rule {_probability(hotelling)}."
+            f"{cluster} this test alarms too easily, and by Hotelling's stricter rule {probability(hotelling)}."
         )
     if not left_out:
         return words
     when = ", ".join(str(time).replace("-", "\N{MINUS SIGN}") for time in left_out)
     return f"{words} Not tested, because too few clusters by {cluster} stand behind them: {when}."
-
-
-def _probability(p_value: float) -> str:
-    return "p is less than 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
 
 
 def smallest_detectable_effect(

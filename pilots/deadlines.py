@@ -9,6 +9,7 @@ from typing import Any
 
 from pilots.access import REGIONAL, Actor, check_actor_can
 from pilots.errors import UserError
+from pilots.life import LONGEST_REASON
 from pilots.periods import london_day, parse
 from pilots.storage import Store
 from pilots.storage import deadlines as stored
@@ -17,7 +18,6 @@ from pilots.storage.base import now
 from pilots.targets import Target, target_of
 
 PREFIX = "MORE-TIME-"
-LONGEST_REASON = 2_000
 
 
 class DeadlineError(UserError):

@@ -9,6 +9,7 @@ from pilots.life import (
     ACCEPTED,
     AT_ACCEPTANCE,
     AT_SUBMISSION,
+    LONGEST_REASON,
     RETURNED,
     SIGNED_OFF,
     STATES,
@@ -22,8 +23,6 @@ from pilots.life import (
 from pilots.receipts import Receipt
 from pilots.storage import Store
 from pilots.storage.submissions import StepTaken, add_step, stored_steps, stored_submission, stored_submissions
-
-LONGEST_REASON = 2_000
 
 
 def reached(store: Store, actor: Actor, action: str, reference: str) -> dict[str, Any]:

@@ -17,9 +17,8 @@ from pilots.places import authorities, partnerships
 from pilots.receipts import Receipt
 from pilots.storage import Store
 from pilots.storage.base import now
-from pilots.storage.submissions import latest_submission, stored_rows, stored_submissions
-from pilots.targets import Target
-from pilots.typed_rows import as_frame
+from pilots.storage.submissions import latest_submission, stored_submissions
+from pilots.targets import Target, rows_of
 from pilots.uploads import examine, receive, repeated, submit
 
 ENGLAND = "E92000001"
@@ -36,10 +35,7 @@ def _accepted(store: Store) -> pd.DataFrame | None:
     """Typed rows of the newest accepted register: what can no longer be dated back; None where there is none."""
     with store.read() as connection:
         newest = stored_submissions(connection, collection=REGISTER, status=ACCEPTED)
-        if not newest:
-            return None
-        rows = stored_rows(connection, [newest[0]["id"]])[newest[0]["id"]]
-    return as_frame(load_contract(REGISTER, newest[0]["contract_version"]), rows)
+    return rows_of(store, newest[0]) if newest else None
 
 
 def _context(accepted: pd.DataFrame | None) -> Context:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from data_contracts import Finding, Report, load_contract
+from data_contracts import Finding, Report
 from data_contracts.corrections import Corrected
 from pilots.access import REGIONAL, Actor, check_actor_can, check_actor_can_reach
 from pilots.decisions import (
@@ -20,17 +20,14 @@ from pilots.decisions import (
 )
 from pilots.errors import UserError
 from pilots.explanations import CHECK_PREFIX, check_reference
-from pilots.life import LIVE
+from pilots.life import LIVE, LONGEST_REASON
 from pilots.receipts import Receipt
 from pilots.storage import Store
 from pilots.storage.blobs import kept_bytes
 from pilots.storage.checks import mark_nil, stored_check, stored_checks, stored_findings
-from pilots.storage.submissions import VersionTaken, latest_submission, stored_rows, stored_submissions
-from pilots.targets import Target, collections, context_of, target_of
-from pilots.typed_rows import as_frame
+from pilots.storage.submissions import VersionTaken, latest_submission, stored_submissions
+from pilots.targets import Target, collections, context_of, rows_of, target_of
 from pilots.uploads import ReturnNotAccepted, examine, explained, keep_version, receive, repeated, submit
-
-LONGEST_REASON = 2_000
 
 __all__ = [
     "Receipt",
@@ -287,10 +284,7 @@ def submission_rows(store: Store, actor: Actor, reference: str) -> pd.DataFrame:
         NotAllowed: the actor may not read it.
         UserError: there is no such submission.
     """
-    row = reached(store, actor, "read_returns", reference)
-    with store.read() as connection:
-        rows = stored_rows(connection, [row["id"]])[row["id"]]
-    return as_frame(load_contract(row["collection"], row["contract_version"]), rows)
+    return rows_of(store, reached(store, actor, "read_returns", reference))
 
 
 def original_file(store: Store, actor: Actor, reference: str) -> tuple[str, bytes]:

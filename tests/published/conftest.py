@@ -1,6 +1,8 @@
 """A store of its own for each test, small releases built in code, and the real ones where they are at hand."""
 
+import importlib.util
 import io
+import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +12,11 @@ import pytest
 from pilots.access import LOCAL_ADMINISTRATOR
 from pilots.published import ImportReport, import_ees
 from pilots.storage import Store
+
+SPEC = importlib.util.spec_from_file_location("published_small", Path(__file__).with_name("small.py"))
+assert SPEC and SPEC.loader  # this folder is no package: the tests import the module by this name
+sys.modules[SPEC.name] = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(sys.modules[SPEC.name])
 
 SHARED = Path(__file__).resolve().parents[2] / ".." / "shared"
 PLACES = {

@@ -1,42 +1,18 @@
 """The traps of published files, each in a small release: taken in as far as it goes, and told."""
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
+from published_small import NAME, REQUESTS, figure, line, told
 
 from pilots.access import LOCAL_ADMINISTRATOR
 from pilots.published import ImportReport, import_ees, measure_values, report, vintages
 from pilots.storage import Store
-from pilots.storage import published as stored
 from pilots.storage.audit import events
 
 Take = Callable[[str, bytes], ImportReport]
 CsvMaker = Callable[..., str]
 ZipMaker = Callable[..., bytes]
-NAME = "timeliness_20_week.csv"
-REQUESTS = ["requests_received_in_year", "requests_decided_not_to_assess"]
-
-
-def line(period: str, code: str, *cells: str) -> tuple[str, ...]:
-    """A row of the timeliness file; cells that are not given are as for Hartlepool."""
-    usual = ("100", "90", "60", "58", "60", "64.4", "1")
-    return (period, code, *cells, *usual[len(cells) :])
-
-
-def figure(store: Store, measure: str, period: str, authority: str, reference: str = "EES-0001") -> tuple[Any, Any] | None:
-    """Value and symbol as stored; None where there is no such row."""
-    with store.read() as connection:
-        table = stored.vintage_values(connection, [reference], [measure])
-    rows = table[(table["period"] == period) & (table["authority"] == authority)].astype(object)
-    rows = rows.where(rows.notna(), None)
-    assert len(rows) < 2
-    return None if rows.empty else (rows.iloc[0]["value"], rows.iloc[0]["symbol"])
-
-
-def told(brought: ImportReport, section: str, **facts: Any) -> list[dict[str, Any]]:
-    """The rows of a section that have these facts."""
-    return [row for row in brought.sections[section] if facts.items() <= row.items()]
 
 
 def test_symbols_blank_and_zero_stay_apart(store: Store, take: Take, make_csv: CsvMaker) -> None:
