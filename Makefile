@@ -25,7 +25,7 @@ benchmark: $(READY)
 lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy evaluation data_contracts
+	$(BIN)/mypy evaluation data_contracts pilots
 
 format: $(READY)
 	$(BIN)/ruff format .

@@ -53,11 +53,9 @@ def _rows(made: Programme, reform: str, name: str, resamples: int) -> Iterator[R
     few = few_clusters(overall, PARTNERSHIP, draws=resamples, seed=made.seed)
     assert isinstance(few, FewClusters)
     for row in few.methods:
-        low, high = (-np.inf if row.lower is None else row.lower), (np.inf if row.upper is None else row.upper)
         if row.p_value is not None:
-            yield question, f"overall, {row.label}", error, high - low, low <= truth <= high
-            if row.headline:
-                yield question, "overall, headline", error, high - low, low <= truth <= high
+            yield question, f"overall, {row.label}", error, *_interval(row.lower, row.upper, truth)
+    yield question, "overall, headline", error, *_interval(few.lower, few.upper, truth)
     truths = truth_of(made, reform, name, event)
     for how in ("cr2", "clustered"):
         low, high = event.inference(how, PARTNERSHIP).interval(0.95)
@@ -71,6 +69,12 @@ def _rows(made: Programme, reform: str, name: str, resamples: int) -> Iterator[R
                     float(high[k] - low[k]),
                     inside,
                 )
+
+
+def _interval(lower: float | None, upper: float | None, truth: float) -> tuple[float, bool]:
+    """Width, and whether the truth lies inside; an end that is None is infinite."""
+    low, high = (-np.inf if lower is None else lower), (np.inf if upper is None else upper)
+    return high - low, low <= truth <= high
 
 
 def main() -> None:

@@ -175,8 +175,8 @@ def answers(
     def rest(share: float, what: str) -> None:
         tell(PREPARED + (1 - PREPARED) * share, what)
 
-    for at, document in fan_out(answer, wanted, workers, rest, words):
-        piece = wanted[at]
+    for number, document in fan_out(answer, wanted, workers, rest, words):
+        piece = wanted[number]
         found[piece.key] = document
         if reuse and not isinstance(document, str):
             _keep(store, actor, piece, document)

@@ -203,7 +203,7 @@ def _written(made: Cells, output: Path, files: int, reused: int) -> CellsReport:
         rows=int(count.sum()),
         cells=len(made.frame),
         small=int((count < SMALL).sum()),
-        outcomes=made.dropped().to_dict("records"),
+        outcomes=[{str(name): value for name, value in row.items()} for row in made.dropped().to_dict("records")],
         pivots=dict(made.pivots),
     )
 

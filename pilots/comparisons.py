@@ -94,7 +94,8 @@ class Comparison:
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    return [dict(row) for row in table.astype(object).where(table.notna(), None).to_dict("records")]
+    rows = table.astype(object).where(table.notna(), None).to_dict("records")
+    return [{str(name): value for name, value in row.items()} for row in rows]
 
 
 def compare_rows(store: Store, actor: Actor, collection: str, region: str, period: str, rows: pd.DataFrame) -> Comparison:

@@ -53,6 +53,15 @@ def workers_set() -> Workers:
     return Workers(int(text), backend, register.strip())
 
 
+def within(tell: Tell, at: int, pieces: int, name: str = "") -> Tell:
+    """Whom a piece tells how far it is, so that the whole tells it in its own share, with the piece's name before."""
+
+    def told(share: float, what: str) -> None:
+        tell((at + share) / pieces, f"{name}: {what}" if name else what)
+
+    return told
+
+
 def fan_out(
     task: Callable[[Any, Tell], Any], pieces: Sequence[Any], workers: Workers, tell: Tell, words: Callable[[int], str]
 ) -> Iterator[tuple[int, Any]]:
@@ -74,7 +83,7 @@ def fan_out(
     """
     if workers.backend == PROCESSES and (workers.count == 1 or len(pieces) < 2):
         for at, piece in enumerate(pieces):
-            yield at, task(piece, lambda share, what, at=at: tell((at + share) / len(pieces), what))
+            yield at, task(piece, within(tell, at, len(pieces)))
         return
     _make_known(workers)
     try:

@@ -187,7 +187,7 @@ def _todays_codes(table: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
     found = {pair: resolve(*pair) for pair in pairs.itertuples(index=False, name=None)}
     target = [found[pair].authority for pair in table[["authority", "period"]].itertuples(index=False, name=None)]
     notices = sorted({one.message for one in found.values() if one.authority is None})
-    kept = table.assign(authority=target)
+    kept = table.assign(authority=pd.Series(target, index=table.index))
     return kept[kept["authority"].notna()].reset_index(drop=True), tuple(notices)
 
 

@@ -263,9 +263,9 @@ def _told_spells(rows: pd.DataFrame, about: Reform) -> pd.DataFrame:
     keep = rows[source.date].notna()
     for column, value in source.where:
         keep &= rows[column].astype(str) == value
-    first = rows[keep].groupby("authority", as_index=False)[source.date].min()
+    first = rows[keep].groupby("authority")[source.date].min().rename("start").reset_index()
     facts = {"reform": about.id, "end": None, "stage": None, "intensity": 1.0, "halted_reason": None}
-    return first.rename(columns={source.date: "start"}).assign(**facts)
+    return first.assign(**facts)
 
 
 def vintage_references(release: Release, publication: str) -> list[str]:

@@ -11,6 +11,7 @@ from pilots.access import Actor, check_actor_can
 from pilots.bundles.making import cells_frame, sources
 from pilots.catalogue import outcome, outcomes
 from pilots.errors import UserError
+from pilots.fanout import within
 from pilots.periods import parse
 from pilots.places import names
 from pilots.plans import Plan
@@ -142,14 +143,7 @@ def restatement_effect(
     tell = progress or (lambda share, words: None)
     made = []
     for number, one in enumerate((compared.before, compared.after)):
-        found = evaluate_plans(
-            store,
-            actor,
-            [plan],
-            one,
-            lambda share, words, at=number, name=one.name: tell((at + share) / 2, f"{name}: {words}"),
-            only_new=True,
-        )
+        found = evaluate_plans(store, actor, [plan], one, within(tell, number, 2, one.name), only_new=True)
         if found.refused:
             raise UserError(f"Release {one.name}: {found.refused[0].reason}")
         made.append(found.runs[0])

@@ -165,7 +165,10 @@ def _json(value: Any) -> bytes:
 
 def _data(store: Store, release: Release, plan: Plan) -> tuple[Frozen, Files]:
     """The rows and figures that a plan reads, and the files that they are kept in."""
-    wanted, files, columns, every = sources(plan), {}, {}, []
+    wanted = sources(plan)
+    every: list[dict[str, Any]] = []
+    files: Files = {}
+    columns: dict[str, Any] = {}
     with store.read() as connection:
         reference = {row["id"]: row["reference"] for row in released_submissions(connection, release.id)}
         for name in (one for one in wanted if one not in publications()):

@@ -30,7 +30,6 @@ from pilots.storage.base import now
 from pilots.targets import Target, target_of
 
 Tell = Callable[[float, str], None]
-KEYS = ["authority", "period"]
 
 
 @dataclass(frozen=True)
@@ -203,8 +202,9 @@ def _cells(used: Any, form: CaseForm, term: Term, period: str) -> Cells:
     made = outcomes(form, term)
     keys = [nw.col("authority"), nw.lit(period).alias("period"), *[nw.col(name).alias(f"by_{name}") for name in form.strata]]
     frame = used.select(*keys, *[one.alias(name) for name, one in made.items()])
+    strata = [f"by_{name}" for name in form.strata]
     try:
-        return cells(frame.to_native(), *KEYS, list(made), strata=[f"by_{name}" for name in form.strata], cross=False, pivots=0.0)
+        return cells(frame.to_native(), "authority", "period", list(made), strata=strata, cross=False, pivots=0.0)
     except PanelError as error:
         raise unreadable(error) from None
 

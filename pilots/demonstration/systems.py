@@ -289,8 +289,8 @@ def local_partnerships(seed: int) -> Table:
     at = grid((15, 17))
     there = places().partner[at.authority]
     seats = {"education": 7, "health": 4, "social_care": 3, "families": 2 + at.authority % 2, "other": 1}
-    cells = {f"seats_{name}": np.where(there, count, 0) for name, count in seats.items()}
-    total = np.sum(list(cells.values()), axis=0)
+    cells = {f"seats_{name}": np.where(there, np.asarray(count), 0) for name, count in seats.items()}
+    total = np.sum(np.stack(list(cells.values())), axis=0)
     meetings, opened = np.where(there, 2 + at.authority % 3, 0), np.where(there, 6 + at.authority % 7, 0)
     closed = opened // 2
     cells |= {"seats": total, "meetings": meetings, "attendances": (3 * total * meetings) // 4}

@@ -205,10 +205,9 @@ def _row(
 def missed(event: Result | NotEstimable | None, plan: Plan, inference: str, smallest: float | None) -> dict[str, Any]:
     """The trend that the test of earlier paths would have missed, as a check."""
     asks = "Could that test have missed a trend that matters?"
-    found = NotEstimable("there is no event study", "Name an estimator that has one.") if event is None else None
-    power = found or missed_trend(
-        event, plan.headline.cluster, level=plan.level, inference=inference, before=_shared_leads(event)
-    )  # type: ignore[arg-type]
+    if event is None:
+        event = NotEstimable("there is no event study", "Name an estimator that has one.")
+    power = missed_trend(event, plan.headline.cluster, level=plan.level, inference=inference, before=_shared_leads(event))
     if isinstance(power, NotEstimable):
         return _row("pretrend_power", asks, None, "", f"Cannot tell: {power.reason}. {power.remedy}", None, [], power.to_dict())
     plain = power.to_dict()

@@ -3,7 +3,7 @@
 What a reader is told is made from results here and nowhere typed in: the same document feeds screens, command line and export.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 import numpy as np
@@ -169,7 +169,7 @@ def _number(value: Any) -> float | None:
     return None if value is None or not np.isfinite(value) else float(value)
 
 
-def _label(row: Mapping[str, Any], names_of_labels: list[str]) -> dict[str, Any]:
+def _label(row: Mapping[Hashable, Any], names_of_labels: list[str]) -> dict[str, Any]:
     found = {name: row[name] for name in names_of_labels}
     return {name: None if pd.isna(value) else int(value) if name == "event_time" else value for name, value in found.items()}
 
@@ -274,7 +274,7 @@ def _design(plan: Plan, asked: Question) -> dict[str, Any]:
 
 def _pretrends(plan: Plan, result: Result | NotEstimable | None) -> list[dict[str, Any]]:
     """The joint pre-trend test of the headline's estimator, under each clustering."""
-    made = []
+    made: list[dict[str, Any]] = []
     for cluster in plan.clusters:
         if result is None:
             refusal = NotEstimable(f"{plan.headline.estimator} has no event study", "Name an estimator that has one.")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from evaluation import NotEstimable, Panel, Result, estimate
+from evaluation import NotEstimable, Panel, estimate
 from pilots.catalogue import Guardrail, outcome
 from pilots.evidence.apart import one_sided
 from pilots.evidence.causes import not_causal
@@ -25,11 +25,8 @@ def harms(plan: Plan, watched: Sequence[tuple[Guardrail, Panel | NotEstimable]])
 
 def _harm(plan: Plan, about: Guardrail, panel: Panel | NotEstimable) -> dict[str, Any]:
     choice = next(one for one in plan.estimators if one.name == plan.headline.estimator)
-    overall: Result | NotEstimable | None = not_causal(plan)
-    if overall is None:
-        overall = panel
-        if isinstance(panel, Panel):
-            overall = estimate(panel, choice.name, aggregate="overall", **choice.options)
+    asked = not_causal(plan) or panel
+    overall = estimate(asked, choice.name, aggregate="overall", **choice.options) if isinstance(asked, Panel) else asked
     margin = plan.margins.get(about.outcome, about.margin)
     found = one_sided(plan, outcome(about.outcome), overall, margin, about.direction)
     return {**found, "harm_is": about.harm, "why": about.why}

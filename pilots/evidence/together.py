@@ -34,8 +34,7 @@ def family(plan: Plan, panels: Mapping[str, Panel]) -> dict[str, Any] | None:
         refusal = NotEstimable("the outcomes are not taken together where covariates are used", "Leave covariates out.")
         return {"not_estimable": refusal.to_dict()}
     result = estimate(joined(panels), choice.name, aggregate="overall", **choice.options)
-    drawn = {"draws": plan.inference.draws, "seed": plan.inference.seed}
-    found = outcome_family(result, PARTNERSHIP, alpha=1 - plan.level, **drawn)
+    found = outcome_family(result, PARTNERSHIP, alpha=1 - plan.level, draws=plan.inference.draws, seed=plan.inference.seed)
     if isinstance(found, NotEstimable):
         return {"not_estimable": found.to_dict()}
     plain = found.to_dict()

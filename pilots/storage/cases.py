@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -109,7 +109,7 @@ def _sum(
     return func.sum(case((_all(needs), product)))
 
 
-def _all(conditions: list[ColumnElement[bool]]) -> ColumnElement[bool]:
+def _all(conditions: Sequence[ColumnElement[bool]]) -> ColumnElement[bool]:
     found = conditions[0]
     for condition in conditions[1:]:
         found = found & condition

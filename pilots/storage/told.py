@@ -30,7 +30,8 @@ def untold(connection: Connection) -> list[str]:
 
 
 def _each(connection: Connection, query: Select[Any]) -> Iterator[Mapping[str, Any]]:
-    yield from connection.execution_options(yield_per=1000).execute(query).mappings()
+    for row in connection.execution_options(yield_per=1000).execute(query).mappings():
+        yield dict(row)
 
 
 def _facts(event: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:

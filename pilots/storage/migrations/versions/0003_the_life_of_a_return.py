@@ -103,7 +103,7 @@ def _steps_from_events() -> None:
     rows = connection.execute(query).mappings().all()
     steps: list[dict[str, Any]] = []
     for _, versions in groupby(rows, key=lambda row: (row["collection"], row["region"], row["period"])):
-        for number, each in _steps_of_return(list(versions)):
+        for number, each in _steps_of_return([dict(version) for version in versions]):
             steps += [{"submission_id": number, "step": step, **one} for step, one in enumerate(each, start=1)]
     names = ("submission_id", "step", "state", "by", "reason")
     if steps:
