@@ -13,6 +13,7 @@ import yaml
 from open_data_contract_standard.model import CustomProperty, DataQuality, OpenDataContractStandard, SchemaProperty
 from pydantic import ValidationError
 
+from data_contracts.context import period_kind
 from data_contracts.errors import ContractError
 from data_contracts.examples import BrokenExample, Examples, read_examples
 
@@ -162,6 +163,7 @@ class Contract:
         missing_values: meaning by symbol, of those that may stand in place of a value.
         retired: columns that earlier versions had (`until` is before this version): no longer asked for, and told so.
         due_days: days after the end of the period by which the return is due.
+        asked_from: the first period that is asked for; blank where rows carry no period.
     """
 
     name: str
@@ -180,6 +182,7 @@ class Contract:
     missing_values: dict[str, str]
     retired: tuple[Column, ...] = ()
     due_days: int = 30
+    asked_from: str = ""
 
     def column(self, name: str) -> Column:
         """The column of that name.
@@ -336,6 +339,7 @@ def parse_contract(text: str) -> Contract:
         missing_values={str(mark): str(meaning) for mark, meaning in wider.get("missingValues", {}).items()},
         retired=retired,
         due_days=int(wider.get("dueDays", 30)),
+        asked_from=str(wider.get("askedFrom", "")),
     )
     _check_words(contract)
     return contract
@@ -383,6 +387,12 @@ def _rule(item: DataQuality) -> Rule:
 
 
 def _check_words(contract: Contract) -> None:
+    if period_kind(contract.asked_from) != contract.period_kind:
+        raise ContractError(
+            f"Contract {contract.name} has periodKind {contract.period_kind or 'none'} "
+            f"and askedFrom {contract.asked_from or 'none'}. Give both, and write askedFrom as the first period that is "
+            "asked for, such as 2023/24 autumn; or neither."
+        )
     for column in contract.columns:
         if column.type not in TYPES:
             raise ContractError(f"Column {column.name} has logicalType {column.type!r}. Use one of {', '.join(TYPES)}.")

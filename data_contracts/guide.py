@@ -37,6 +37,13 @@ class Guide:
         return {**asdict(self), "facts": [list(fact) for fact in self.facts]}
 
 
+def _when(contract: Contract) -> str:
+    """Since when a return is asked for and when it is due; blank where it has no periods."""
+    kind = contract.period_kind
+    days = f"{contract.due_days} days after the {kind} ends"
+    return f"For each {kind} from {contract.asked_from}, due {days}." if kind else ""
+
+
 def guide(contract: Contract) -> Guide:
     """Make the field guide of a contract."""
     facts = (
@@ -44,6 +51,7 @@ def guide(contract: Contract) -> Guide:
         ("How to fill it in", contract.usage),
         ("Rows", contract.grain),
         ("Rows are told apart by", ", ".join(contract.key)),
+        ("When", _when(contract)),
         ("A blank", "A blank is neither 0 nor “not available”. Enter 0 where there were none, or one of the symbols."),
     )
     return Guide(

@@ -87,6 +87,10 @@ def _whole(before: Contract, after: Contract) -> Iterator[Change]:
     if before.period_kind != after.period_kind:
         kinds = (after.period_kind or "no period", before.period_kind or "no period")
         yield Change("major", f"The return is now asked for by {kinds[0]}; it was by {kinds[1]}.")
+    if before.asked_from != after.asked_from and before.period_kind == after.period_kind:
+        yield Change("minor", f"The first period asked for is now {after.asked_from}; it was {before.asked_from}.")
+    if before.due_days != after.due_days:
+        yield Change("minor", f"It is now due {after.due_days} days after its period; it was {before.due_days} days.")
     if before.coverage != after.coverage:
         who = "every authority of the region is" if after.coverage == "region" else "only the authorities concerned are"
         yield Change("minor", f"Now {who} expected to have a row.")

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas
 import streamlit as st
 
 from data_contracts.guide import Guide
 from pages import _frame as frame
-from pilots import templates
+from pilots import collections, templates
+from pilots.errors import UserError
 
 COLUMNS = {"column": "Name", "what": "What to enter", "required": "Required", "allowed": "Allowed", "marks": "Or a symbol"}
 OTHERS = {"column": "Name", "other_headings": "Also read as"}
 RULES = {"message": "What is said", "fix": "What to do", "consequence": "If not so", "rule": "Rule"}
+
+
+def period_of(collection: str, label: str, place: Any = st, key: str | None = None) -> str:
+    """Choose one of the periods for which a collection is asked for.
+
+    Raises:
+        UserError: it is not asked for yet.
+    """
+    periods = collections.periods_due(frame.store(), collection)
+    if not periods:
+        first = templates.contract_of(collection).asked_from
+        raise UserError(f"This return is asked for from {first}. There is nothing to send yet.")
+    return str(place.selectbox(label, periods, key=key))
 
 
 def template_buttons(collection: str, region: str, period: str) -> None:

@@ -11,7 +11,14 @@ from pilots import collections, templates
 from pilots.collections import REGISTER
 from pilots.places import region_names
 
-HEADINGS = {"title": "Return", "version": "Version", "grain": "Rows", "period_kind": "Asked for each", "name": "Name"}
+HEADINGS = {
+    "title": "Return",
+    "version": "Version",
+    "grain": "Rows",
+    "period_kind": "Asked for each",
+    "asked_from": "From",
+    "name": "Name",
+}
 
 
 def listing(names: list[str]) -> None:
@@ -29,7 +36,7 @@ def files(collection: str) -> None:
         mine = [code for code in known if frame.may("read_returns", code)]
         left, right = st.columns(2)
         region = left.selectbox("Region of the template", mine, format_func=known.__getitem__)
-        period = right.selectbox("Period of the template", collections.periods_due(frame.store(), collection))
+        period = shown.period_of(collection, "Period of the template", right)
     st.write("The template has the rows that are expected: those of the last return, or every authority of the region.")
     shown.template_buttons(collection, region, period)
     left, right = st.columns(2)

@@ -10,7 +10,7 @@ import streamlit as st
 from data_contracts.corrections import Corrected
 from pages import _comparison, _corrections
 from pages import _frame as frame
-from pages._contract import template_buttons
+from pages._contract import period_of, template_buttons
 from pages._explain import explained
 from pages._findings import findings_of
 from pages._return import open_return
@@ -28,7 +28,7 @@ def choose() -> tuple[str, str, str]:
     collection = st.selectbox("Collection", list(labels), format_func=labels.__getitem__, key="collection")
     left, right = st.columns(2)
     region = left.selectbox("Region", mine, format_func=names.__getitem__, key="region")
-    period = right.selectbox("Period", collections.periods_due(frame.store(), collection), key="period")
+    period = period_of(collection, "Period", right, key="period")
     return collection, region, period
 
 

@@ -1,6 +1,7 @@
 """What regions are asked for: collections, the periods they are due for, and their contract as files to read and to fill in."""
 
 from dataclasses import dataclass
+from datetime import date
 from functools import cache
 from importlib import resources
 
@@ -9,9 +10,10 @@ from pilots.errors import UserError
 from pilots.periods import KINDS, between, containing, london_day, parse
 from pilots.storage import Store
 from pilots.storage.base import now
+from pilots.storage.settings import get_setting
 
 REGISTER = "reform_register"
-FIRST_TERM = "2019/20 autumn"
+ASKED_UNTIL = "asked_until"  # setting of a store whose programme is over: its last day, as ISO text
 
 
 @dataclass(frozen=True)
@@ -39,20 +41,24 @@ def _titles() -> tuple[tuple[str, str], ...]:
 
 
 def periods_due(store: Store, collection: str) -> list[str]:
-    """The periods for which a collection is asked for, newest first, from 2019/20 to the present one.
+    """The periods for which a collection is asked for, newest first, from the first that its contract names to the present one.
 
     Args:
-        store: the store that is asked; all stores ask for the same periods today.
+        store: the store that is asked; one whose programme is over asks for the periods that ended with it.
         collection: name of a collection with a period.
 
     Raises:
         UserError: there is no such collection, or it has no periods.
     """
-    kind = _contract(collection).period_kind
+    contract = _contract(collection)
+    kind = contract.period_kind
     if kind not in KINDS:
         raise UserError(f"“{collection}” is not asked for by period. The collections are: {', '.join(returned_by_regions())}.")
-    first = containing(parse(FIRST_TERM).start, kind)
-    return between(str(first), str(containing(london_day(now()), kind)))[::-1]
+    with store.read() as connection:
+        until = get_setting(connection, ASKED_UNTIL)
+    last = containing(london_day(now()), kind)
+    asked = [] if last < parse(contract.asked_from) else between(contract.asked_from, str(last))[::-1]
+    return asked if until is None else [label for label in asked if parse(label).end <= date.fromisoformat(until)]
 
 
 def contract_file(collection: str) -> ContractFile:

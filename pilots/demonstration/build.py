@@ -6,6 +6,7 @@ from importlib import resources
 
 from pilots import accounts, register, releases, returns, runs
 from pilots.access import APPROVER, EVALUATOR, LEAD, Actor, check_actor_can
+from pilots.collections import ASKED_UNTIL
 from pilots.demonstration.design import LAST, NORTH_EAST
 from pilots.demonstration.examples import REASON, RESTATED, restated_files
 from pilots.demonstration.files import EXPLANATIONS
@@ -112,6 +113,8 @@ def _note(store: Store, actor: Actor, seed: int, finished: bool) -> None:
     value = {"seed": seed, "version": VERSION, "finished": finished}
     with store.write(actor, "build_demonstration", SETTING, value) as connection:
         set_setting(connection, SETTING, value)
+        # The programme of the demonstration is over: its leads are not asked for what nobody made up.
+        set_setting(connection, ASKED_UNTIL, parse(LAST).end.isoformat())
 
 
 def _expected(made: Programme) -> list[_Return]:

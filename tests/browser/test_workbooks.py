@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from openpyxl import Workbook, load_workbook
 
-from data_contracts import Contract, load_contract
+from data_contracts import Contract, contracts, load_contract
 from data_contracts.sheets import FINDINGS, IDENTITY
 from pilots import returns
 from pilots.access import LOCAL_ADMINISTRATOR
 from pilots.accounts import add_development_accounts
-from pilots.collections import returned_by_regions
+from pilots.collections import REGISTER, returned_by_regions
 from pilots.places import authorities, region_names
 from pilots.storage import Store
 
@@ -64,32 +64,52 @@ def downloaded(looker: Any, button: str) -> bytes:
     return Path(waited.value.path()).read_bytes()
 
 
+def faulty_workbook(contract: Contract) -> tuple[str, bytes]:
+    """A rule of the contract, and a workbook that breaks it in a cell."""
+    example = next(one for one in contract.broken_examples() if one.expected[0][1] and not one.previous and not one.locked)
+    return example.rule, as_workbook(table_of(example.text))
+
+
+def marks_are_where_findings_say(own: str, looker: Any, name: str, rule: str) -> None:
+    """Check the file before the reader, open the copy that comes back, and hold its marks to the findings, one for one."""
+    looker.press("Check my file")
+    book = load_workbook(io.BytesIO(downloaded(looker, "Download your file with the findings marked (Excel)")))
+    store = Store.open(own)
+    (newest, *_) = returns.checks(store, LOCAL_ADMINISTRATOR, collection=name)
+    found = returns.findings(store, LOCAL_ADMINISTRATOR, newest["reference"])
+    store.close()
+    assert rule in {one["rule"] for one in found}, name
+    for one in (one for one in found if one["cell"] and one["severity"] != "note"):
+        cell = book["Our figures"][one["cell"]]
+        assert one["message"] in cell.comment.text and cell.fill.patternType == "solid" and cell.border.left.style
+        assert one["message"] in looker.text()
+    marked = {cell.coordinate for row in book["Our figures"].iter_rows() for cell in row if cell.comment}
+    told = {one["cell"] or f"A{one['row']}" for one in found if one["cell"] or (one["row"] and one["severity"] != "note")}
+    assert marked == told, f"{name}: marks without a finding, or findings without a mark"
+    listed = list(book[FINDINGS].iter_rows(min_row=6))
+    assert [row[5].value for row in listed] == [one["message"] for one in found]
+    assert all(row[1].hyperlink for row, one in zip(listed, found, strict=True) if one["cell"])
+
+
 @pytest.mark.slow
-def test_a_faulty_workbook_of_each_return_comes_back_with_its_marks(own: str, serve: Callable[..., str], looker: Any) -> None:
+def test_a_faulty_workbook_of_each_contract_comes_back_with_its_marks(own: str, serve: Callable[..., str], looker: Any) -> None:
     looker.open(serve(own))
     looker.sign_in("Administrator")
     looker.go("Send a return")
-    for name, title in returned_by_regions().items():
+    titles = returned_by_regions()
+    assert {*titles, REGISTER} == set(contracts()), "a contract that this test does not send"
+    for name, title in titles.items():
         contract = load_contract(name)
         region, period = about(contract)
         for label, option in (("Collection", title), ("Region", region), ("Period", period)):
             looker.choose(label, option)
-        example = next(one for one in contract.broken_examples() if one.expected[0][1] and not one.previous and not one.locked)
-        looker.upload(f"{name}.xlsx", as_workbook(table_of(example.text)))
-        looker.press("Check my file")
-        book = load_workbook(io.BytesIO(downloaded(looker, "Download your file with the findings marked (Excel)")))
-        store = Store.open(own)
-        (newest, *_) = returns.checks(store, LOCAL_ADMINISTRATOR, collection=name)
-        found = returns.findings(store, LOCAL_ADMINISTRATOR, newest["reference"])
-        store.close()
-        assert example.rule in {one["rule"] for one in found}, name
-        for one in (one for one in found if one["cell"] and one["severity"] != "note"):
-            cell = book["Our figures"][one["cell"]]
-            assert one["message"] in cell.comment.text and cell.fill.patternType == "solid" and cell.border.left.style
-            assert one["message"] in looker.text()
-        listed = list(book[FINDINGS].iter_rows(min_row=6))
-        assert [row[5].value for row in listed] == [one["message"] for one in found]
-        assert all(row[1].hyperlink for row, one in zip(listed, found, strict=True) if one["cell"])
+        rule, content = faulty_workbook(contract)
+        looker.upload(f"{name}.xlsx", content)
+        marks_are_where_findings_say(own, looker, name, rule)
+    looker.go("Reform register")
+    rule, content = faulty_workbook(load_contract(REGISTER))
+    looker.upload("register.xlsx", content)
+    marks_are_where_findings_say(own, looker, REGISTER, rule)
 
 
 @pytest.mark.slow

@@ -32,7 +32,7 @@ id: visits
 name: visits
 version: 1.0.0
 status: active
-customProperties: [{property: periodKind, value: term}]
+customProperties: [{property: periodKind, value: term}, {property: askedFrom, value: 2023/24 autumn}]
 schema:
   - name: visits
     properties:

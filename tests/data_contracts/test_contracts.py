@@ -177,6 +177,11 @@ def broken(old: str, new: str) -> str:
         (broken("value: authority}", "value: event}"), "logicalType date"),
         (broken("{maxLength: 200}", "{maxLength: 200, pattern: '^[a-z]+$'}"), "patternWords"),
         (broken("severity: error", "severity: fatal"), "severity"),
+        (broken("customProperties:", "customProperties:\n  - {property: periodKind, value: term}"), "term and askedFrom none"),
+        (
+            broken("customProperties:", "customProperties:\n  - {property: askedFrom, value: 2023/24}"),
+            "none and askedFrom 2023/24",
+        ),
         (broken("engine: data_contracts", "engine: other"), "engine"),
         (broken("id: no_overlapping_spells", "id: end_after_start"), "same id"),
     ],

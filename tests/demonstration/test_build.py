@@ -22,7 +22,9 @@ from pilots.demonstration.build import RELEASE, build_demonstration, demonstrati
 from pilots.demonstration.design import LAST, NORTH_EAST
 from pilots.demonstration.known import SETTING
 from pilots.demonstration.panel import panel_of
+from pilots.due import returns_due
 from pilots.errors import UserError
+from pilots.periods import parse
 from pilots.plans import plans, shipped_plans
 from pilots.storage import Store
 from pilots.storage.settings import set_setting
@@ -61,6 +63,12 @@ def test_every_return_but_one_is_accepted(built: Any) -> None:
     assert {one.signed_off_by for one in regional if one.status == "accepted"} == {f"approver-E1200000{n}" for n in range(1, 10)}
     assert {one.accepted_by for one in regional} - {None} == {"evaluator"}
     assert {one.submitted_by for one in regional} == {f"lead-E1200000{number}" for number in range(1, 10)}
+
+
+def test_a_lead_is_asked_for_what_the_programme_left_open_and_nothing_after_its_end(built: Any, lead: Actor) -> None:
+    found = returns_due(built.store, lead)
+    assert ("ehcp_process", NORTH_EAST, LAST) in {one.key for one in found}
+    assert len(found) == 20 and max(parse(one.period).end for one in found) == parse(LAST).end
 
 
 def test_one_return_was_refused_then_sent_with_a_mistake_then_corrected(built: Any) -> None:
