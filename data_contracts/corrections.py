@@ -7,7 +7,7 @@ everything else that the reader saw (formats, merged and hidden cells) still cou
 import csv
 import io
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -63,6 +63,11 @@ class Correction:
     def to_dict(self) -> dict[str, Any]:
         """The correction as plain JSON."""
         return {**asdict(self), "key": self.key}
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> "Correction":
+        """The correction that `to_dict` gave."""
+        return cls(**{name: value for name, value in plain.items() if name != "key"})
 
 
 @dataclass(frozen=True)

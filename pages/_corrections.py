@@ -7,20 +7,43 @@ from collections.abc import Sequence
 import pandas
 import streamlit as st
 
+from data_contracts.corrected_copy import corrected_workbook
 from data_contracts.corrections import WORDS, Correction
 from pages import _frame as frame
+from pilots.corrections import corrected_name
+from pilots.templates import XLSX
 
 ONE_BY_ONE = 20  # of a kind that are offered each by itself; the others are accepted together, or put right in the file
 COLUMNS = {"cell": "Cell", "column": "Column", "before": "You entered", "after": "Would become"}
 
 
-def made(corrections: Sequence[Correction]) -> None:
-    """The corrections that were accepted and made."""
+def made(corrections: Sequence[Correction], text: str, filename: str) -> None:
+    """The corrections that were accepted and made, and the corrected table to keep.
+
+    Args:
+        corrections: that were made.
+        text: the table as corrected, as CSV.
+        filename: of the file that was checked.
+    """
     if not corrections:
         return
-    st.subheader(f"Corrections you accepted ({len(corrections)})")
-    st.write("They are recorded with your return. Your own file is kept as you sent it.")
-    frame.table(listed(corrections[: frame.SHOWN_ROWS]))
+    st.subheader(f"Corrections accepted ({len(corrections):,})")
+    st.write("They are recorded with the return. The file itself is kept as it was sent.")
+    frame.table(listed(corrections[: frame.SHOWN_ROWS]).rename(columns={COLUMNS["after"]: "Became"}))
+    if len(corrections) > frame.SHOWN_ROWS:
+        st.caption(f"The first {frame.SHOWN_ROWS} of {len(corrections):,} are shown. The Excel file lists all.")
+    st.write("Downloading the corrected file submits nothing.")
+    left, right = st.columns(2)
+    left.download_button(
+        "Download the corrected file (Excel)",
+        lambda: corrected_workbook(text, corrections),
+        corrected_name(filename, True),
+        XLSX,
+        key="corrected-xlsx",
+    )
+    right.download_button(
+        "Download the corrected file (CSV)", text.encode(), corrected_name(filename, False), "text/csv", key="corrected-csv"
+    )
 
 
 def listed(corrections: Sequence[Correction]) -> pandas.DataFrame:

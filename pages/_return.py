@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from data_contracts.corrections import Correction
+from pages import _corrections
 from pages import _frame as frame
 from pages._comparison import difference
-from pilots import returns, staleness
+from pilots import corrections, returns, staleness
 from pilots.access import actor_can, taken_before
 from pilots.comparisons import compare_submission
 from pilots.life import ACCEPTED, RETURNED, SIGNED_OFF, STATES, WITHDRAWN
@@ -54,6 +56,7 @@ def one(reference: str) -> None:
     st.subheader("Receipt")
     frame.table(frame.facts(chosen.text(), "Receipt"))
     downloads(chosen)
+    corrected(chosen)
     used(chosen)
     st.subheader("What became of it")
     became = [
@@ -85,6 +88,17 @@ def downloads(chosen: Receipt) -> None:
     left, right = st.columns(2)
     left.download_button("Download the receipt", chosen.text(), f"{chosen.reference}.txt", "text/plain")
     right.download_button("Download the file as it was sent", content, name, "application/octet-stream")
+
+
+def corrected(chosen: Receipt) -> None:
+    """The corrections that were accepted with it, and its table as corrected."""
+    if not chosen.corrections:
+        return
+    store, actor, reference = frame.store(), frame.acting(), chosen.reference
+    made = [Correction.from_dict(one) for one in corrections.corrections_of(store, actor, reference)]
+    _, content = corrections.corrected_file(store, actor, reference) or ("", b"")
+    name, _ = returns.original_file(store, actor, reference)
+    _corrections.made(made, content.decode(), name)
 
 
 def changed(chosen: Receipt) -> None:

@@ -108,7 +108,7 @@ def main() -> None:
     if known != about:
         return
     findings_of(done.report, about[-1], content)
-    _corrections.made(done.made)
+    _corrections.made(done.made, done.text, done.report.filename)
     accepted = _corrections.offered(done.offered, f"{about[-1][:12]}-{len(done.made)}")
     if accepted:
         check(about, content, [*(one.key for one in done.made), *accepted])

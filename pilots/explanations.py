@@ -118,7 +118,7 @@ def queries_of_check(store: Store, actor: Actor, reference: str) -> list[Query]:
         NotAllowed: the actor may not read it.
         UserError: there is no such check.
     """
-    row = _check_row(store, actor, "read_returns", reference)
+    row = check_row(store, actor, "read_returns", reference)
     target = target_of(row["collection"], row["region"], row["period"])
     with store.read() as connection:
         content, accepted = kept_bytes(connection, row["sha256"]) or b"", stored_corrections(connection, row["id"])
@@ -146,7 +146,7 @@ def explain_return(
         NotAllowed: the actor may not.
         UserError: there is no such check, or an explanation fits no query of the file.
     """
-    row = _check_row(store, actor, "explain_return", reference)
+    row = check_row(store, actor, "explain_return", reference)
     asked = queries_of_check(store, actor, reference)
     given = {key: " ".join(text.split()) for key, text in explanations.items()}
     known = {one.key for one in asked} | {one.rule for one in asked}
@@ -162,7 +162,13 @@ def explain_return(
     return queries_of_check(store, actor, reference)
 
 
-def _check_row(store: Store, actor: Actor, action: str, reference: str) -> dict[str, Any]:
+def check_row(store: Store, actor: Actor, action: str, reference: str) -> dict[str, Any]:
+    """A check as it is stored, for somebody who may do this to it.
+
+    Raises:
+        NotAllowed: the actor may not.
+        UserError: there is no such check; only who may read every region's returns is told so.
+    """
     digits = reference.removeprefix(CHECK_PREFIX)
     row = None
     if reference.startswith(CHECK_PREFIX) and digits.isdecimal():

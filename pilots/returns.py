@@ -9,7 +9,7 @@ import pandas as pd
 
 from data_contracts import Finding, Report
 from data_contracts.corrections import Corrected
-from pilots.access import REGIONAL, Actor, check_actor_can, check_actor_can_reach
+from pilots.access import REGIONAL, Actor, check_actor_can
 from pilots.decisions import (
     accept_return,
     history,
@@ -19,12 +19,12 @@ from pilots.decisions import (
     withdraw_return,
 )
 from pilots.errors import UserError
-from pilots.explanations import CHECK_PREFIX, check_reference
+from pilots.explanations import CHECK_PREFIX, check_reference, check_row
 from pilots.life import LIVE, LONGEST_REASON
 from pilots.receipts import Receipt
 from pilots.storage import Store
 from pilots.storage.blobs import kept_bytes
-from pilots.storage.checks import mark_nil, stored_check, stored_checks, stored_findings
+from pilots.storage.checks import mark_nil, stored_checks, stored_findings
 from pilots.storage.submissions import VersionTaken, latest_submission, stored_submissions
 from pilots.targets import Target, collections, context_of, rows_of, target_of
 from pilots.uploads import ReturnNotAccepted, examine, explained, keep_version, receive, repeated, submit
@@ -340,13 +340,7 @@ def findings(store: Store, actor: Actor, reference: str) -> list[dict[str, Any]]
 
 
 def _checked(store: Store, actor: Actor, reference: str) -> tuple[int, dict[str, str]]:
-    digits = reference.removeprefix(CHECK_PREFIX)
-    if not reference.startswith(CHECK_PREFIX) or not digits.isdecimal():
-        row = reached(store, actor, "read_returns", reference)
-        return row["check_id"], row["explanations"]
-    with store.read() as connection:
-        check = stored_check(connection, int(digits))
-    check_actor_can_reach(actor, "read_returns", reference, None if check is None else check["region"])
-    if check is None:
-        raise UserError(f"There is no check “{reference}”. Look up its reference in the list of checks.")
-    return check["id"], {}
+    if reference.startswith(CHECK_PREFIX):
+        return check_row(store, actor, "read_returns", reference)["id"], {}
+    row = reached(store, actor, "read_returns", reference)
+    return row["check_id"], row["explanations"]

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from pathlib import Path
 
 import click
 import pandas
 
-from pilots import deadlines
+from pilots import corrections, deadlines
 from pilots import due as lists
 from pilots import explanations as explaining
 from pilots import returns as tasks
-from pilots.commands.checked import explanations_of
-from pilots.commands.shared import Session, about_a_return, region_code, task_command
+from pilots.commands.checked import CORRECTION_COLUMNS, explanations_of
+from pilots.commands.shared import Session, about_a_return, new_file, region_code, task_command
 from pilots.commands.text import table
 from pilots.deadlines import Extension
+from pilots.errors import UserError
 from pilots.explanations import Query
 from pilots.places import region_names
 from pilots.tables import moment
@@ -181,4 +183,25 @@ def history(session: Session, reference: str) -> None:
     session.tell(found, table(pandas.DataFrame(rows, columns=["Step", "What", "When", "Who", "Reason"])))
 
 
-COMMANDS_OF_RETURNS = (due, extend, more_time, decide, explain, sign, accept, send_back, withdraw, nil, history)
+@task_command("returns corrected")
+@click.argument("reference")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def corrected(session: Session, reference: str, file: Path) -> None:
+    """Write the table of REFERENCE (a return, or CHECK-…) with its accepted corrections into FILE: CSV, or XLSX by its ending.
+
+    The file as it came stays in the store, and nothing is submitted. The workbook lists every correction too.
+    """
+    as_workbook = file.suffix.lower() == ".xlsx"
+    found = corrections.corrected_file(session.store, session.actor, reference, as_workbook)
+    if found is None:
+        raise UserError(f"No correction was accepted with {reference}, so its table is the file as it was sent.")
+    made = corrections.corrections_of(session.store, session.actor, reference)
+    new_file(file, found[1])
+    listed = pandas.DataFrame(made)[list(CORRECTION_COLUMNS)].rename(columns=CORRECTION_COLUMNS)
+    listed = listed.rename(columns={CORRECTION_COLUMNS["after"]: "Became"})
+    count = f"{len(made):,} correction{'' if len(made) == 1 else 's'}"
+    lines = [f"{file} has the table of {reference} with {count} made.", "", table(listed)]
+    session.tell({"reference": reference, "file": str(file), "corrections": made}, "\n".join(lines))
+
+
+COMMANDS_OF_RETURNS = (due, extend, more_time, decide, explain, corrected, sign, accept, send_back, withdraw, nil, history)

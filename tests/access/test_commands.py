@@ -62,6 +62,7 @@ ROWS: dict[str, tuple[str, str]] = {
     "restore": (ADMINISTER, "{file}"),
     "returns": (NARROWED, ""),
     "returns accept": (DEPARTMENT, "{signed}"),
+    "returns corrected": (READ, "{submitted} {new}"),
     "returns decide": (DEPARTMENT, "{request} --grant"),
     "returns due": (NARROWED, ""),
     "returns explain": (SEND, "{check} --explain x=y"),

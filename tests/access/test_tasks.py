@@ -133,6 +133,9 @@ ROWS: dict[str, Row] = {
     "decisions.withdraw_return": Row(SEND, named(decisions.withdraw_return, "Wrong."), "submitted"),
     "demonstration.build.build_demonstration": Row(ADMINISTER, plain(build.build_demonstration), ends_in_words=True),
     "due.returns_due": Row(NARROWED, plain(due.returns_due)),
+    "explanations.check_row": Row(
+        READ, lambda store, actor, f, one: explanations.check_row(store, actor, "read_returns", one), "check"
+    ),
     "explanations.explain_return": Row(SEND, named(explanations.explain_return, {}), "check"),
     "explanations.newest_check": Row(
         READ, lambda store, actor, f: explanations.newest_check(store, actor, EHCP, NORTH_EAST, TERM, f.sha256)

@@ -10,7 +10,7 @@ import pytest
 from openpyxl import Workbook, load_workbook
 
 from data_contracts import Contract, contracts, load_contract
-from data_contracts.sheets import FINDINGS, IDENTITY
+from data_contracts.sheets import CORRECTIONS, FINDINGS, IDENTITY, RETURN
 from pilots import returns
 from pilots.access import LOCAL_ADMINISTRATOR
 from pilots.accounts import add_development_accounts
@@ -144,9 +144,16 @@ def test_corrections_are_accepted_and_the_return_is_set_beside_the_last(own: str
     looker.page.get_by_text("Accept all 2: codes of local authorities in place of names").click()
     looker.page.get_by_text("Accept C4: “2l2” becomes “212”").click()
     looker.press("Accept the ticked corrections and check again")
-    looker.page.get_by_text("Corrections you accepted (3)").wait_for()
+    looker.page.get_by_text("Corrections accepted (3)").wait_for()
     looker.settled()
-    assert "Corrections you accepted (3)" in looker.text() and "No errors" in looker.text()
+    assert "Corrections accepted (3)" in looker.text() and "No errors" in looker.text()
+    corrected = load_workbook(io.BytesIO(downloaded(looker, "Download the corrected file (Excel)")))
+    assert [corrected[RETURN][cell].value for cell in ("A2", "A7", "C4")] == ["E06000001", "E06000047", 212]
+    assert {row[2].value for row in corrected[CORRECTIONS].iter_rows(min_row=5)} == {"Hartlepool", "2l2", "Durham"}
+    assert b"E06000047" in downloaded(looker, "Download the corrected file (CSV)")
+    store = Store.open(own)
+    assert len(returns.submissions(store, LOCAL_ADMINISTRATOR)) == 1, "to accept and to download submits nothing"
+    store.close()
     for words in ("Who has given what", "The figures that evaluators will see", "Beside the last period", "-22", "238"):
         assert words in looker.text(), words
     looker.look("32-corrected")
@@ -157,3 +164,7 @@ def test_corrections_are_accepted_and_the_return_is_set_beside_the_last(own: str
     (receipt, _) = returns.submissions(store, LOCAL_ADMINISTRATOR)
     assert returns.original_file(store, LOCAL_ADMINISTRATOR, receipt.reference) == ("spring.csv", faulty.encode())
     store.close()
+    looker.press("See where it stands")
+    looker.sees("Corrections accepted (3)")
+    looker.look("33-corrected-return")
+    assert load_workbook(io.BytesIO(downloaded(looker, "Download the corrected file (Excel)")))[CORRECTIONS].max_row == 7

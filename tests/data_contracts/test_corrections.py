@@ -6,9 +6,10 @@ from types import ModuleType
 
 import pandas as pd
 import pytest
-from openpyxl import Workbook
+from openpyxl import Workbook, load_workbook
 
 from data_contracts import Context, built_in_rules, check, contracts, load_contract
+from data_contracts.corrected_copy import corrected_workbook
 from data_contracts.corrections import CORRECTABLE, FIXES, WORDS, Correction, check_corrected
 from pilots.places import code_for_name
 
@@ -71,6 +72,46 @@ def test_a_cell_is_offered_its_correction(
 )
 def test_what_is_not_sure_is_never_offered(contexts: dict[str, Context], tables: ModuleType, column: str, text: str) -> None:
     assert offers(tables, contexts[EHCP], **{column: text}) == []
+
+
+def test_the_corrected_workbook_is_the_corrected_table_and_lists_every_correction(
+    contexts: dict[str, Context], tables: ModuleType
+) -> None:
+    table = tables.example(EHCP)
+    table[3][0], table[3][2], table[4][11] = "Durham", "1,212", "0.30"
+    table[5][-1], table[6][-1] = "=1+1 as we count", "007"
+    table[2:2] = [[""] * len(table[0])]  # an empty row, which the corrected table keeps in its place
+    done = check_corrected(
+        load_contract(EHCP),
+        "a.csv",
+        tables.as_csv(table),
+        contexts[EHCP],
+        ("values.name_for_code", "types.thousands"),
+        code_for_name,
+    )
+    assert len(done.made) == 2
+    content = corrected_workbook(done.text, done.made)
+    book = load_workbook(io.BytesIO(content))
+    sheet, listed = book["Return"], book["Corrections"]
+    assert [sheet[place].value for place in ("A5", "C5", "L6", "A3")] == ["E06000047", 1212, "0.30", None]
+    note = load_contract(EHCP).columns[-1].name
+    at = {cell.value: cell.column for cell in sheet[1]}[note]
+    assert [(sheet.cell(row, at).value, sheet.cell(row, at).data_type) for row in (7, 8)] == [
+        ("=1+1 as we count", "s"),
+        ("007", "s"),
+    ]
+    rows = [[cell.value for cell in cells] for cells in listed.iter_rows(min_row=5)]
+    assert [row[:4] for row in rows] == [[one.cell, one.column, one.before, one.after] for one in done.made]
+    assert all(cells[0].hyperlink.location == f"'Return'!{cells[0].value}" for cells in listed.iter_rows(min_row=5))
+    assert [Correction.from_dict(one.to_dict()) for one in done.made] == list(done.made)
+    both = [
+        check(load_contract(EHCP), name, bytes_, contexts[EHCP])
+        for name, bytes_ in (("a.csv", done.text.encode()), ("a.xlsx", content))
+    ]
+    # A workbook has no blank rows to tell of: it says which row each cell is in.
+    told = [[one for one in report.findings if one.rule != "shape.blank_rows"] for report in both]
+    plain = [[(one.rule, one.cell, one.value) for one in found] for found in told]
+    assert plain[0] == plain[1] and "values.name_for_code" not in {rule for rule, *_ in plain[0]}
 
 
 def test_what_a_finding_advises_is_what_its_correction_does(contexts: dict[str, Context], tables: ModuleType) -> None:

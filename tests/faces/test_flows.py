@@ -191,8 +191,20 @@ def test_a_file_comes_back_marked_corrected_and_compared(
         assert words in told
     assert "not on offer" in speak("check", str(named), *ABOUT, "--accept-corrections", "nonsense", code=1)["error"]
     why = [part for one in done["findings"] if one["severity"] == "query" for part in ("--explain", f"{one['key']}=Right")]
+    for reference, ending in ((done["check"], "xlsx"), (done["check"], "csv")):
+        written = speak("returns", "corrected", reference, str(tmp_path / f"corrected.{ending}"))
+        assert [(one["before"], one["after"]) for one in written["corrections"]] == [("Hartlepool", "E06000001")]
+        assert speak("check", written["file"], *ABOUT)["corrections"] == {"made": [], "offered": []}
+    assert REFERENCE not in str(speak("returns")), "a corrected table that is written is not submitted"
     receipt = speak("submit", str(named), *ABOUT, *accept, *why)
     assert receipt["corrections"] == 1
+    told = run("returns", "corrected", receipt["reference"], str(tmp_path / "again.csv")).stdout
+    assert "with 1 correction made" in told and "Became" in told and "Hartlepool" in told
+    plain = speak("submit", files["corrected"], *ABOUT, *why, "--reason", "Without names.")
+    assert (
+        "No correction was accepted"
+        in speak("returns", "corrected", plain["reference"], str(tmp_path / "no.csv"), code=1)["error"]
+    )
     beside = speak("compare", receipt["reference"])
     assert beside["last"] == done["comparison"]["last"] and run("compare", receipt["reference"]).exit_code == 0
 

@@ -52,6 +52,8 @@ def test_the_file_is_kept_and_the_rows_are_the_corrected_ones(any_store: Store, 
     name, content = corrected_file(any_store, lead, receipt.reference) or ("", b"")
     assert name == "autumn-corrected.csv" and hashlib.sha256(content).hexdigest() == receipt.corrected_sha256
     assert not returns.check_return(any_store, lead, *ABOUT[:3], name, content).errors
+    name, book = corrected_file(any_store, lead, receipt.reference, as_workbook=True) or ("", b"")
+    assert name == "autumn-corrected.xlsx" and not returns.check_return(any_store, lead, *ABOUT[:3], name, book).errors
     with any_store.read() as connection:
         assert kept_bytes(connection, receipt.sha256) == faulty
         told = [event["detail"] for event in audit.events(connection) if event["detail"].get("corrected_sha256")]
@@ -78,6 +80,17 @@ def test_what_is_not_on_offer_is_told(store: Store, faulty: bytes, ehcp_csv: Csv
     assert receipt.corrections == 0 and "correction" not in receipt.text()
     assert corrected_file(store, LOCAL_ADMINISTRATOR, receipt.reference) is None
     assert corrections_of(store, LOCAL_ADMINISTRATOR, receipt.reference) == []
+
+
+def test_a_check_gives_its_corrected_table_without_submitting_it(store: Store, faulty: bytes) -> None:
+    returns.check_with_corrections(store, LOCAL_ADMINISTRATOR, *ABOUT, faulty, RULES)
+    (check,) = returns.checks(store, LOCAL_ADMINISTRATOR)
+    name, content = corrected_file(store, LOCAL_ADMINISTRATOR, check["reference"]) or ("", b"")
+    assert name == "autumn-corrected.csv" and b"E06000047" in content and b"Durham" not in content
+    assert len(corrections_of(store, LOCAL_ADMINISTRATOR, check["reference"])) == 3
+    assert returns.submissions(store, LOCAL_ADMINISTRATOR) == [] and check["sha256"] == hashlib.sha256(faulty).hexdigest()
+    with pytest.raises(UserError, match="There is no check"):
+        corrected_file(store, LOCAL_ADMINISTRATOR, "CHECK-000099")
 
 
 def test_only_those_who_read_the_return_read_its_corrections(store: Store, people: People, faulty: bytes) -> None:
