@@ -15,7 +15,8 @@ from pages._findings import explanations_for, findings_of
 from pilots import collections, register
 from pilots.catalogue import reform_labels
 from pilots.charts import timeline
-from pilots.places import names, region_names
+from pilots.neighbours import neighbours_table
+from pilots.places import current_authorities, names, region_names
 
 
 def shown(spells: pandas.DataFrame) -> None:
@@ -63,11 +64,25 @@ def take(upload: Any, report: Report) -> None:
         frame.boxed("done", "The register is taken", found.text().splitlines())
 
 
+def neighbours() -> None:
+    """The neighbours of one authority, on the map and in the figures."""
+    st.header("Who is like whom")
+    st.write(
+        "The ten authorities that are most like one in figures, as the Department drew them up in May 2025, and those that "
+        "border on it. Among the other choices of every result, one compares with the first alone, and one leaves out the second."
+    )
+    known = names()
+    codes = sorted(current_authorities()["authority"], key=known.__getitem__)
+    chosen = st.selectbox("Local authority", codes, format_func=known.__getitem__, key="neighbours-of")
+    frame.table(neighbours_table(chosen))
+
+
 def main() -> None:
     """Show the screen."""
     st.title("Reform register")
     st.header("Who has which reform")
     shown(register.spells(frame.store(), frame.acting()))
+    neighbours()
     if not frame.may("register_reforms"):
         st.write("An administrator changes the register.")
         return

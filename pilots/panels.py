@@ -16,7 +16,16 @@ from pilots.catalogue import outcome as outcome_named
 from pilots.errors import UserError
 from pilots.frozen import Data, vintage_values
 from pilots.periods import containing, first_full, ordered, parse
-from pilots.places import authorities, names, partnerships, resolve
+from pilots.places import (
+    alike,
+    authorities,
+    bordering,
+    current_authorities,
+    names,
+    partnerships,
+    resolve,
+    without_known_borders,
+)
 from pilots.plans import Plan
 from pilots.published import counting
 from pilots.releases import Release
@@ -374,13 +383,29 @@ def _units(rows: pd.DataFrame, plan: Plan, first: dict[str, str], told: set[str]
     adopts = table["first_treated"].notna()
     if plan.comparison.authorities == "same_regions":
         table = table[adopts | table["region"].isin(table.loc[adopts, "region"])]
-    elif plan.comparison.authorities == "programme_only":
-        table = table[adopts | table["authority"].isin(partnerships()["authority"])]
-    elif plan.comparison.authorities == "as_catalogue":
-        table = table[adopts | table["authority"].isin(told)]
+    elif plan.comparison.authorities != "all_others":
+        table = table[adopts | table["authority"].isin(_named_to_compare(plan, table.loc[adopts, "authority"], told))]
     if table.empty:
         raise UserError("The plan's comparison leaves out every authority. Change comparison in the plan.")
     return table.reset_index(drop=True)
+
+
+def _named_to_compare(plan: Plan, adopters: pd.Series, told: set[str]) -> set[str]:
+    """The codes of those that compare, where the plan's choice is one of authorities and not of whole regions."""
+    who = plan.comparison.authorities
+    if who == "statistical_neighbours":
+        return alike(set(adopters))
+    if who == "not_bordering":
+        unknown = without_known_borders(set(adopters))
+        if unknown:
+            raise UserError(
+                f"{names()[unknown[0]]} has the reform, and its borders are not known: the platform knows those of the "
+                "programme’s 32 authorities. Choose another comparison in the plan."
+            )
+        return set(current_authorities()["authority"]) - bordering(set(adopters))
+    if who == "programme_only":
+        return set(partnerships()["authority"])
+    return told if who == "as_catalogue" else set()
 
 
 def _without_stopped(rows: pd.DataFrame, stop: dict[str, str], last: str) -> tuple[pd.DataFrame, tuple[tuple[str, str], ...]]:

@@ -29,6 +29,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Register and published data": {
         "register": ("data", "Add a file to the reform register."),
         "spells": ("data", "List who had which reform, and when."),
+        "neighbours": ("data", "List an authority's neighbours, on the map and in the figures."),
         "import-ees": ("data", "Import a release of Explore education statistics (ZIP)."),
         "import-lait": ("data", "Import the Local Authority Interactive Tool (CSV, Parquet)."),
         "vintages": ("data", "List the published data that were imported."),

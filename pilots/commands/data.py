@@ -10,9 +10,10 @@ import pandas
 from pilots import published
 from pilots import register as registers
 from pilots.commands.checked import explained, explanations_of, findings_told
-from pilots.commands.shared import Session, content_of, file_argument, task_command
+from pilots.commands.shared import Session, authority_code, content_of, file_argument, task_command
 from pilots.commands.text import table, wrapped
 from pilots.errors import UserError
+from pilots.neighbours import neighbours_table
 from pilots.places import names, region_names
 from pilots.tables import heading, moment
 
@@ -43,6 +44,19 @@ def spells(session: Session, reform: str | None) -> None:
     readable["end"] = readable["end"].map(lambda day: "goes on" if day is None else day)
     shown = readable.rename(columns=heading)
     session.tell(found, table(shown) if len(found) else "The register has no such spells.")
+
+
+@task_command("neighbours")
+@click.argument("authority", metavar="AUTHORITY")
+def neighbours(session: Session, authority: str) -> None:
+    """List the neighbours of AUTHORITY, by code or name: the ten most like it in figures, and those that border on it.
+
+    Plans may compare with either: comparison.authorities is statistical_neighbours or not_bordering.
+    """
+    code = authority_code(authority)
+    found = neighbours_table(code)
+    lines = [f"{names()[code]} ({code}). Statistical neighbours are the Department’s of May 2025.", "", table(found)]
+    session.tell({"authority": code, "neighbours": found.to_dict("records")}, "\n".join(lines))
 
 
 @task_command("import-ees")

@@ -19,7 +19,9 @@ from pilots.accounts import development_sign_in
 from pilots.commands import COMMANDS
 from pilots.commands.text import plain_json
 from pilots.errors import UserError
-from pilots.places import region_names
+from pilots.periods import CALENDAR, containing
+from pilots.places import TODAYS_CODES, code_for_name, region_names, resolve
+from pilots.places import names as authority_names
 from pilots.storage import Store
 
 Tell = Callable[[float, str], None]
@@ -156,3 +158,17 @@ def region_code(text: str) -> str:
             return code
     known = ", ".join(f"{name} ({code})" for code, name in names.items())
     raise UserError(f"There is no region “{text}”. The regions are: {known}.")
+
+
+def authority_code(text: str) -> str:
+    """The code of today of an authority given by code or by name; an ended code leads to what took over the same area.
+
+    Raises:
+        UserError: there is no such authority, or its area was divided.
+    """
+    code = text.strip() if text.strip() in authority_names() else code_for_name(text)
+    found = None if code is None else resolve(code, containing(TODAYS_CODES, CALENDAR))
+    if found is None or found.authority is None:
+        why = "" if found is None else ": its area was divided"
+        raise UserError(f"There is no authority “{text}” today{why}. Give a name, or a code, such as E08000035.")
+    return found.authority

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pilots.periods import between, parse
-from pilots.places import authorities, current_authorities, partnerships
+from pilots.places import authorities, code_on, current_authorities, partnerships
 
 FIRST, LAST = "2019/20 autumn", "2024/25 summer"
 LAUNCH = date(2023, 9, 19)
@@ -235,22 +235,12 @@ def codes_at() -> tuple[np.ndarray, np.ndarray]:
     It is the code in force on the last day of the term. Areas that were divided later (Cumbria, Northamptonshire) are reported
     under the codes of today: their figures were worked out again for the new areas, which the contract takes as a query.
     """
-    table = authorities()
-    before = {
-        heir: (old, end)
-        for old, end, change, heir in table[["authority", "end", "change", "successors"]].itertuples(index=False, name=None)
-        if change == "continues"
-    }
-    began = dict(zip(table["authority"], table["start"], strict=True))
-    last_days = [parse(term).end.isoformat() for term in terms()]
+    began = dict(zip(authorities()["authority"], authorities()["start"], strict=True))
+    last_days = [parse(term).end for term in terms()]
     codes = np.empty((len(places().codes), len(last_days)), dtype=object)
-    early = np.zeros(codes.shape, bool)
     for row, today in enumerate(places().codes):
-        for column, day in enumerate(last_days):
-            code = today
-            while began[code] > day and code in before:
-                code = before[code][0]
-            codes[row, column], early[row, column] = code, began[code] > day
+        codes[row] = [code_on(today, day) or today for day in last_days]
+    early = np.array([[began[code] > day.isoformat() for code, day in zip(row, last_days, strict=True)] for row in codes])
     return codes, early
 
 

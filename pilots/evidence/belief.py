@@ -1,17 +1,15 @@
 """Whether to believe a number: the checks on one outcome, each as a row, and what the sensitivity pictures need."""
 
-from collections.abc import Callable, Iterator
-from itertools import product
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from evaluation import ESTIMATORS, NotEstimable, Panel, Result
+from evaluation import NotEstimable, Panel, Result
 from evaluation.few_clusters import FewClusters
 from evaluation.robustness import (
     Ask,
     Check,
-    Specification,
     balance,
     co_interventions,
     design_card,
@@ -30,17 +28,17 @@ from evaluation.robustness import (
 from evaluation.sensitivity import Bounds, bounds, missed_trend
 from evaluation.words import about
 from pilots.catalogue import Outcome
+from pilots.evidence import choices
 from pilots.panels import PARTNERSHIP, Question
 from pilots.periods import parse
-from pilots.places import neighbours as places_that_border
+from pilots.places import names, without_known_borders
 from pilots.plans import Plan
 
 POWER_DRAWS = 2000
 LEADS = 5  # most periods before the start that bounds learn drift from
 SHOWN = 400  # effects under reassignment that are kept for the picture
-# Estimators of other effects, of another unit, or with errors that no clustering changes: no choices of the specification curve.
-APART = ("dose", "interrupted_series", "rollout", "switchers", "synthetic", "triple_difference", "two_way_fixed_effects")
 BEYOND = "Is an effect found where the reform can have none?"
+NEXT_TO_IT = "Did the reform spill over to the neighbours that it is compared with?"
 PROGRAMMES = "Does another programme in the comparison group hide or feign the effect?"
 CHOICES = "Would other reasonable choices have led elsewhere?"
 PRETREND = "Were the groups on different paths before the reform?"
@@ -74,7 +72,7 @@ def checks(
         ("earlier dates", lambda: placebo_dates(panel, ask, actual=float(overall.estimates[0]))),
         ("outcomes beyond reach", lambda: _beyond_reach(placebos, ask)),
         ("missing returns", lambda: missing_returns(asked.path, ask)),
-        ("neighbours", lambda: neighbours(panel, _bordering(panel), ask)),
+        ("neighbours", lambda: _neighbours(panel, ask)),
         ("other programmes", lambda: _other_programmes(plan, panel, ask)),
         ("series breaks", lambda: series_breaks(panel, overall, _breaks(about, panel))),
         ("other choices", lambda: _other_choices(plan, asked, ask)),
@@ -86,12 +84,20 @@ def checks(
     return [one.to_dict() for one in made]
 
 
-def _bordering(panel: Panel) -> list[Any]:
-    """Comparison authorities that border one with the reform, as far as the panel has them."""
-    borders = places_that_border()
-    treated = {str(unit) for unit, on in zip(panel.units, panel.treated, strict=True) if on}
-    near = set(borders.loc[borders["authority"].isin(treated), "neighbour"]) - treated
-    return [unit for unit in panel.units if str(unit) in near]
+def _neighbours(panel: Panel, ask: Ask) -> Check:
+    """The effect without those that border on one with the reform, where borders are known."""
+    unknown = without_known_borders(choices.treated_codes(panel))
+    if not unknown:
+        return neighbours(panel, choices.bordering_units(panel), ask)
+    refusal = NotEstimable(
+        f"{names()[unknown[0]]} has the reform, and its borders are not known",
+        "The platform knows the borders of the programme’s 32 authorities.",
+    )
+    return _not_told("neighbours", NEXT_TO_IT, refusal)
+
+
+def _not_told(check: str, asks: str, why: NotEstimable) -> Check:
+    return Check(check, asks, None, "", f"Cannot tell: {why.reason}. {why.remedy}", None, (), why)
 
 
 def _beyond_reach(placebos: Panel | None, ask: Ask) -> Check:
@@ -100,37 +106,24 @@ def _beyond_reach(placebos: Panel | None, ask: Ask) -> Check:
     refusal = NotEstimable(
         "the plan names no outcomes beyond the reform’s reach", "List them under placebo_outcomes in the plan."
     )
-    reading = f"Cannot tell: {refusal.reason}. {refusal.remedy}"
-    return Check("placebo_outcomes", BEYOND, None, "", reading, None, (), refusal)
+    return _not_told("placebo_outcomes", BEYOND, refusal)
 
 
 def _other_programmes(plan: Plan, panel: Panel, ask: Ask) -> Check:
     if plan.co_interventions:
-        return co_interventions(panel, _programmes(plan, panel), ask)
+        return co_interventions(panel, choices.programmes(plan, panel), ask)
     refusal = NotEstimable("the plan names no other programmes", "List them under co_interventions in the plan.")
-    reading = f"Cannot tell: {refusal.reason}. {refusal.remedy}"
-    return Check("co_interventions", PROGRAMMES, None, "", reading, None, (), refusal)
+    return _not_told("co_interventions", PROGRAMMES, refusal)
 
 
 def _other_choices(plan: Plan, asked: Question, ask: Ask) -> Check:
-    declared = list(specifications(plan, asked))
+    declared = list(choices.specifications(plan, asked))
     if declared:
         return specification_curve(declared, ask)
     refusal = NotEstimable(
         "no estimator of the plan estimates this effect in another way", "Name one among the plan’s estimators."
     )
-    reading = f"Cannot tell: {refusal.reason}. {refusal.remedy}"
-    return Check("specification_curve", CHOICES, None, "", reading, None, (), refusal)
-
-
-def _programmes(plan: Plan, panel: Panel) -> dict[Any, list[str]]:
-    found: dict[Any, list[str]] = {}
-    there = set(map(str, panel.units))
-    for name, codes in plan.co_interventions.items():
-        for code in codes:
-            if code in there:
-                found.setdefault(code, []).append(name)
-    return found
+    return _not_told("specification_curve", CHOICES, refusal)
 
 
 def _breaks(about: Outcome, panel: Panel) -> list[tuple[Any, str]]:
@@ -142,38 +135,6 @@ def _breaks(about: Outcome, panel: Panel) -> list[tuple[Any, str]]:
         if after and len(after) < len(order):
             found.append((after[0], one.text))
     return found
-
-
-def specifications(plan: Plan, asked: Question) -> Iterator[Specification]:
-    """The product of the declared choices: estimator, who compares, weights, and the first period of the window."""
-    panels = list(_panels(plan, asked))
-    choices = [one for one in plan.estimators if one.name not in APART]
-    for choice, (words, panel, plain) in product(choices, panels):
-        own = plain and choice.name == plan.headline.estimator
-        title = ESTIMATORS[choice.name].title
-        yield Specification({"estimator": title, **words}, panel, choice.name, dict(choice.options), own)
-
-
-def _panels(plan: Plan, asked: Question) -> Iterator[tuple[dict[str, str], Panel, bool]]:
-    weighed = plan.weights == "denominator"
-    weights = [("by size" if weighed else "alike", asked.panel, True)]
-    if asked.other_weights is not None:
-        weights.append(("alike" if weighed else "by size", asked.other_weights, False))
-    for (how, panel, own), who, since in product(weights, ("all", "same regions"), (0, 1)):
-        chosen = panel
-        if who == "same regions":
-            code = panel.clusters["region"][0]
-            keep = panel.treated | np.isin(code, np.unique(code[panel.treated]))
-            if keep.all():
-                continue
-            chosen = panel.select(keep)
-        if since:
-            first = int(chosen.cohort[chosen.treated].min()) if chosen.treated.any() else 0
-            if first < 4:  # a shorter window needs enough periods before the first start
-                continue
-            chosen = chosen.without_first(since)
-        words = {"comparison": who, "weights": how, "window": f"from {chosen.periods[0]}"}
-        yield words, chosen, own and who == "all" and not since
 
 
 def pretrend_check(test: dict[str, Any] | None) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Places: upper-tier local authorities with their codes' dates, the nine regions, the 32 authorities of the programme.
 
-The tables are facts of the Office for National Statistics (codes, names, dates, regions) and of council pages (partnerships).
+The tables are facts of the Office for National Statistics (codes, names, dates, regions), of council pages (partnerships) and
+of the Department (statistical neighbours: Local Authority Interactive Tool, May 2025, Open Government Licence v3.0).
 """
 
 import re
@@ -92,9 +93,58 @@ def partnerships() -> pd.DataFrame:
 def neighbours() -> pd.DataFrame:
     """Which authorities share a land border with one of the programme's 32: authority, neighbour (codes of today).
 
-    Compiled by hand from maps: it serves the check that leaves out neighbours, and nothing else.
+    Compiled by hand from maps: it serves the check and the comparison that leave out neighbours, and nothing else.
     """
     return _read("neighbours.csv")
+
+
+def statistical_neighbours(on: date | None = None) -> pd.DataFrame:
+    """The ten authorities that are most like each of the 153, as the Department drew them up: not near on the map, but alike.
+
+    From the Local Authority Interactive Tool of May 2025. Areas that had no code of their own on the day are left out.
+
+    Args:
+        on: the day whose codes are given; without it the codes of today.
+
+    Returns:
+        authority, rank (1 is the most alike), neighbour, closeness (`Extremely close` to `Not close`).
+    """
+    table = _read("statistical_neighbours.csv").astype({"rank": int})
+    if on is not None:
+        for column in ("authority", "neighbour"):
+            table[column] = [code_on(code, on) for code in table[column]]
+        table = table.dropna().reset_index(drop=True)
+    return table
+
+
+def bordering(codes: Collection[str]) -> set[str]:
+    """Authorities that share a land border with one of these, as far as borders are known, and are none of them."""
+    table = _table("neighbours.csv")
+    return set(table.loc[table["authority"].isin(codes), "neighbour"]) - set(codes)
+
+
+def without_known_borders(codes: Collection[str]) -> list[str]:
+    """Those of these authorities whose borders are not known, in order: all that are not of the programme."""
+    return sorted(set(codes) - set(_table("neighbours.csv")["authority"]))
+
+
+def alike(codes: Collection[str]) -> set[str]:
+    """Authorities that are among the ten statistical neighbours of one of these, and are none of them (codes of today)."""
+    table = _table("statistical_neighbours.csv")
+    return set(table.loc[table["authority"].isin(codes), "neighbour"]) - set(codes)
+
+
+def code_on(code: str, day: date) -> str | None:
+    """The code that an area of today had on a day; None where it was no authority of its own, or part of another, then."""
+    when: str | None = code
+    while when is not None and _by_code()[when]["start"] > day.isoformat():
+        when = _same_area_before().get(when)
+    return when
+
+
+@cache
+def _same_area_before() -> dict[str, str]:
+    return {row["successors"]: code for code, row in _by_code().items() if row["change"] == "continues"}
 
 
 def names() -> dict[str, str]:

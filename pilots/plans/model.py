@@ -16,7 +16,15 @@ from pilots.places import authorities
 from pilots.storage.base import canonical_json
 
 STARTS = ("first_full_period", "containing_period")
-COMPARISONS = ("all_others", "same_regions", "programme_only", "as_catalogue")
+COMPARISONS = (
+    "all_others",
+    "same_regions",
+    "statistical_neighbours",
+    "not_bordering",
+    "not_yet_adopters",
+    "programme_only",
+    "as_catalogue",
+)
 WEIGHTS = ("none", "denominator")
 INTENSITIES = ("on_off", "register")
 CLUSTERS = ("partnership", "region", "authority")
@@ -65,9 +73,11 @@ class EstimatorChoice:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Who compares: all other authorities, those of the same regions, the programme's own, or as the catalogue has it.
+    """Who compares: all other authorities, or a part of them; those left out are taken off.
 
-    Those left out are taken off.
+    `same_regions`: of the regions of those with the reform; `statistical_neighbours`: the ten most like each of these;
+    `not_bordering`: all but those that border on one of these; `not_yet_adopters`: none but those that start later;
+    `programme_only`: the programme's own; `as_catalogue`: those that the reform's collection names.
     """
 
     authorities: str = "all_others"

@@ -4,18 +4,24 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from openpyxl import load_workbook
 
 from pilots import places
 from pilots.periods import parse
 from pilots.places import (
+    alike,
     authorities,
+    bordering,
     code_for_name,
+    code_on,
     current_authorities,
     names,
     partnerships,
     region_names,
     regions,
     resolve,
+    statistical_neighbours,
+    without_known_borders,
 )
 
 
@@ -112,6 +118,40 @@ def test_codes_that_ended_have_successors_that_begin_the_day_after() -> None:
 )
 def test_names_as_sources_write_them(name: str, code: str | None) -> None:
     assert code_for_name(name) == code
+
+
+def test_statistical_neighbours_are_the_departments(shared: Path) -> None:
+    book = load_workbook(shared / "data" / "lait" / "sn_may_2025.xlsx", read_only=True)
+    code_of = dict(zip(current_authorities()["old_code"], current_authorities()["authority"], strict=True))
+    official = [
+        (code_of[str(row[0])], rank, code_of[str(row[3 + 2 * rank])], str(row[4 + 2 * rank]).strip().capitalize())
+        for row in book.worksheets[0].iter_rows(min_row=4, values_only=True)
+        if str(row[0]) in code_of
+        for rank in range(1, 11)
+    ]
+    assert len(official) == 1530
+    assert list(statistical_neighbours().itertuples(index=False, name=None)) == sorted(official)
+
+
+def test_statistical_neighbours_stand_under_the_codes_of_the_day() -> None:
+    today, before = statistical_neighbours(), statistical_neighbours(date(2025, 4, 30))
+    assert len(today) == len(before) == 1530
+    recoded = {"E08000038": "E08000016", "E08000039": "E08000019"}  # Barnsley, Sheffield
+    for column in ("authority", "neighbour"):
+        assert before[column].tolist() == [recoded.get(code, code) for code in today[column]]
+        assert set(recoded) < set(today[column])
+    assert code_on("E06000063", date(2023, 3, 31)) is None  # Cumberland was part of Cumbria
+    then = statistical_neighbours(date(2023, 3, 31))
+    assert {"E06000063", "E06000064"}.isdisjoint({*then["authority"], *then["neighbour"]})
+
+
+def test_neighbours_of_several_are_those_of_each_and_none_of_them() -> None:
+    leeds, wakefield = "E08000035", "E08000036"
+    assert "E08000038" in bordering([wakefield]) and wakefield in bordering([leeds])
+    assert bordering([leeds, wakefield]) == (bordering([leeds]) | bordering([wakefield])) - {leeds, wakefield}
+    assert alike([leeds]) == set(statistical_neighbours().query("authority == @leeds")["neighbour"])
+    assert without_known_borders(partnerships()["authority"]) == []
+    assert without_known_borders([leeds, "E08000038"]) == ["E08000038"]
 
 
 def test_every_name_of_today_leads_to_its_code() -> None:

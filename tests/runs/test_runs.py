@@ -14,7 +14,7 @@ import yaml
 from pilots import published, releases, runs
 from pilots.access import EVALUATOR, LEAD, LOCAL_ADMINISTRATOR, RESEARCHER, Actor, NotAllowed
 from pilots.errors import UserError
-from pilots.places import authorities, partnerships
+from pilots.places import alike, authorities, bordering, partnerships
 from pilots.plans import Plan, load_plan, named_plan
 from pilots.releases import Release, ReleaseChanged
 from pilots.storage import Store
@@ -234,6 +234,29 @@ def test_all_at_once_is_not_estimable_and_says_what_would_help(run: runs.Run, ow
     assert "estimate" not in found["headline"]
     assert found["reading"][1].endswith("none is given, because any number would mislead.")
     assert found["checks"][0]["concern"] is None
+
+
+def test_a_comparison_by_likeness_or_without_neighbours_is_a_choice_of_the_plan_and_of_the_curve(
+    run: runs.Run, own_store: Store, known: Known
+) -> None:
+    treated = set(partnerships()["authority"])
+    near = {"statistical_neighbours": alike(treated), "not_bordering": {code for code, _ in known} - bordering(treated)}
+    words = {"statistical_neighbours": "statistical neighbours", "not_bordering": "without neighbours"}
+    curve = {
+        row["choices"]["comparison"]: row["estimate"]
+        for row in answer(run)["specifications"]["rows"]
+        if row["choices"]["estimator"].startswith("Group-time") and row["choices"]["window"] == "from 2019"
+        if row["choices"]["weights"] == "alike"
+    }
+    assert set(curve) == {"as planned", *words.values()}  # nobody starts later
+    assert curve["as planned"] == pytest.approx(by_hand(known), rel=1e-12)
+    short = {"estimators": [{"name": "group_time"}], "inference": {"draws": 99}}
+    for who, codes in near.items():
+        chosen = {"authorities": who, "leave_out": sorted(LEFT_OUT)}
+        found = answer(runs.evaluate(own_store, RESEARCHER_ACTOR, plan(comparison=chosen, **short)))
+        assert found["design"]["comparison_units"] == len(codes - treated - LEFT_OUT)
+        assert found["headline"]["estimate"] == pytest.approx(by_hand(known, treated | codes), rel=1e-12)
+        assert curve[words[who]] == pytest.approx(by_hand(known, treated | codes), rel=1e-12)
 
 
 def test_a_comparison_within_regions_and_weights_by_plans(run: runs.Run, own_store: Store) -> None:

@@ -1,0 +1,91 @@
+"""The declared choices of the specification curve: who estimates, who compares, with which weights, over which window."""
+
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from evaluation import ESTIMATORS, Panel
+from evaluation.robustness import Specification
+from pilots.panels import Question
+from pilots.places import alike, bordering, without_known_borders
+from pilots.plans import Plan
+
+# Estimators of other effects, of another unit, or with errors that no clustering changes: no choices of the specification curve.
+APART = ("dose", "interrupted_series", "rollout", "switchers", "synthetic", "triple_difference", "two_way_fixed_effects")
+PLANNED, REGIONS, ALIKE, APART_FROM = "as planned", "same regions", "statistical neighbours", "without neighbours"
+LATER, PROGRAMMES = "later adopters only", "without other programmes"
+FEWEST = 2  # authorities that compare, below which a choice is none
+
+
+def specifications(plan: Plan, asked: Question) -> Iterator[Specification]:
+    """The product of the declared choices: estimator, who compares, weights, and the first period of the window."""
+    panels = list(_panels(plan, asked))
+    choices = [one for one in plan.estimators if one.name not in APART]
+    for choice, (words, panel, plain) in product(choices, panels):
+        own = plain and choice.name == plan.headline.estimator
+        title = ESTIMATORS[choice.name].title
+        yield Specification({"estimator": title, **words}, panel, choice.name, dict(choice.options), own)
+
+
+def _panels(plan: Plan, asked: Question) -> Iterator[tuple[dict[str, str], Panel, bool]]:
+    weighed = plan.weights == "denominator"
+    weights = [("by size" if weighed else "alike", asked.panel, True)]
+    if asked.other_weights is not None:
+        weights.append(("alike" if weighed else "by size", asked.other_weights, False))
+    for how, panel, own in weights:
+        for (who, keep), since in product(_comparisons(plan, panel), (0, 1)):
+            chosen = panel if keep.all() else panel.select(keep)
+            if since:
+                first = int(chosen.cohort[chosen.treated].min()) if chosen.treated.any() else 0
+                if first < 4:  # a shorter window needs enough periods before the first start
+                    continue
+                chosen = chosen.without_first(since)
+            words = {"comparison": who, "weights": how, "window": f"from {chosen.periods[0]}"}
+            yield words, chosen, own and who == PLANNED and not since
+
+
+def _comparisons(plan: Plan, panel: Panel) -> Iterator[tuple[str, np.ndarray]]:
+    """Who compares by each choice, and which of the panel's units that keeps; choices that change nothing are left out."""
+    treated, region = panel.treated, panel.clusters["region"][0]
+    yield PLANNED, np.ones(len(panel.units), bool)
+    kept = {
+        REGIONS: np.isin(region, np.unique(region[treated])),
+        ALIKE: _among(panel, alike(treated_codes(panel))),
+    }
+    if not without_known_borders(treated_codes(panel)):
+        kept[APART_FROM] = ~_among(panel, set(bordering_units(panel)))
+    if plan.co_interventions:
+        kept[PROGRAMMES] = ~_among(panel, set(programmes(plan, panel)))
+    for who, keep in kept.items():
+        if not keep[~treated].all() and keep[~treated].sum() >= FEWEST:
+            yield who, treated | keep
+    if len(np.unique(panel.cohort[treated])) > 1 and not treated.all():
+        yield LATER, treated
+
+
+def _among(panel: Panel, codes: set[Any]) -> np.ndarray:
+    return np.array([unit in codes for unit in panel.units])
+
+
+def treated_codes(panel: Panel) -> set[str]:
+    """Codes of the panel's authorities with the reform."""
+    return {str(unit) for unit, on in zip(panel.units, panel.treated, strict=True) if on}
+
+
+def bordering_units(panel: Panel) -> list[Any]:
+    """Comparison authorities that border one with the reform, as far as the panel has them."""
+    near = bordering(treated_codes(panel))
+    return [unit for unit in panel.units if str(unit) in near]
+
+
+def programmes(plan: Plan, panel: Panel) -> dict[Any, list[str]]:
+    """The names of the other programmes that the plan says each of the panel's authorities is in."""
+    found: dict[Any, list[str]] = {}
+    there = set(map(str, panel.units))
+    for name, codes in plan.co_interventions.items():
+        for code in codes:
+            if code in there:
+                found.setdefault(code, []).append(name)
+    return found
