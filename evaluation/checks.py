@@ -40,6 +40,8 @@ def check_keys(rows: pd.DataFrame, unit: str, period: str) -> None:
 
 def check_duplicates(rows: pd.DataFrame, unit: str, period: str) -> None:
     """Refuse two rows for one unit and period."""
+    if _ascending(rows[unit], rows[period]):
+        return
     twice = rows.duplicated([unit, period])
     if bool(twice.any()):
         at = int(twice.to_numpy().argmax())
@@ -48,6 +50,14 @@ def check_duplicates(rows: pd.DataFrame, unit: str, period: str) -> None:
             f"Duplicate cells: {unit} {who!r} has more than one row for {period} {when!r} "
             f"({int(twice.sum())} rows too many in all). Keep one row for each, or make cells first: evaluation.cells.cells."
         )
+
+
+def _ascending(unit: pd.Series, period: pd.Series) -> bool:
+    """Whether each row comes after the one before, by unit and period, as in a sorted file of whole numbers: none comes twice."""
+    if not all(isinstance(one.dtype, np.dtype) and one.dtype.kind in "iu" for one in (unit, period)):
+        return False
+    who, when = unit.to_numpy(), period.to_numpy()
+    return bool(((who[1:] > who[:-1]) | ((who[1:] == who[:-1]) & (when[1:] > when[:-1]))).all())
 
 
 def check_finite(rows: pd.DataFrame, unit: str, period: str, outcomes: Sequence[str], weight: str | None) -> None:

@@ -120,7 +120,7 @@ class Panel:
         checks.check_finite(rows, unit, period, outcomes, weight)
         rows, order, notices = checks.order_periods(rows, period, periods)
         treatment = checks.one_row_each(rows, unit, first_treated, attributes)
-        units = tuple(treatment.index)
+        units = tuple(treatment.index.tolist())
         spread = _spread(rows, unit, period, units, order)
         values = np.stack([spread(name) for name in outcomes])
         weights = np.ones(values.shape) if weight is None else np.repeat(spread(weight)[None], len(outcomes), axis=0)
@@ -301,7 +301,7 @@ def _assemble(
     moments: Moments | None = None,
 ) -> Panel:
     """The panel from values and weights (O × N × T), checked; `names` are those of unit and period."""
-    unit, units = names[0], tuple(treatment.index)
+    unit, units = names[0], tuple(treatment.index.tolist())
     checks.check_values(values, outcomes, units, order)
     weights = checks.check_weights(weights, values, units, order, weight, notices)
     values = np.where(weights > 0, values, np.nan)
@@ -424,6 +424,8 @@ def _with_extras(
     panel: Panel, rows: pd.DataFrame, covariates: tuple[str, ...], intensity: str | None, eligible: str | None
 ) -> Panel:
     """The panel with covariates, intensity and eligibility, each checked, from rows with one line a unit and period."""
+    if not covariates and intensity is None and eligible is None:
+        return panel
     spread = _spread(rows, panel.unit, panel.period, panel.units, panel.periods)
     checks.check_covariates(covariates)
     values = np.array([spread(name) for name in covariates]) if covariates else None

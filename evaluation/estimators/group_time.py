@@ -184,8 +184,9 @@ def comparisons(panel: Panel, options: Mapping[str, Any], by_region: bool) -> Co
     alike = method_of(panel, options) == "unadjusted" and bool((given > 0).all() and (given == given[:, :1]).all())
     cohort, kind = panel.cohort, np.arange(len(panel.units))
     if alike:
-        rows, kind = np.unique(np.column_stack([panel.cohort, place]), axis=0, return_inverse=True)
-        (cohort, place), kind = rows.T, kind.reshape(-1)
+        places = int(place.max()) + 2  # a place is -1 where regions are pooled
+        alone, kind = np.unique(panel.cohort.astype(np.int64) * places + place + 1, return_inverse=True)
+        cohort, place = alone // places, alone % places - 1
     members = cohort[:, None] == group
     if (region >= 0).any():
         members &= place[:, None] == region
