@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pandas
 import streamlit as st
 
 from pages import _frame as frame
 from pilots import published
+from pilots.published.remarks import tables_of
 from pilots.tables import moment, short
 
 DIGEST = "Fingerprint"
@@ -27,24 +29,33 @@ def reported(report: Any) -> None:
     st.header(f"{report.title}, {report.edition}")
     st.write(report.summary())
     st.markdown(f"Fingerprint of the file (SHA-256): `{report.sha256}`")
-    for title, rows in report.tables().items():
-        st.subheader(f"{title} ({len(rows):,})")
-        if len(rows):
-            frame.long_table(rows, f"{report.reference}-{title.lower().replace(' ', '-')}")
-        else:
-            st.write("None.")
+    sections(report.tables(), report.reference)
 
 
 def imported(upload: Any) -> None:
-    """Import a file and open its report."""
-    with frame.faults_shown():
+    """Import a file and open its report; of one that gives no figure, say what became of its cells."""
+    try:
         report = frame.with_progress(
             lambda tell: published.import_published(frame.store(), frame.acting(), upload.name, upload.getvalue(), progress=tell),
             "Reading the file",
         )
-        st.session_state["vintage"] = report.reference
-        st.session_state["imported"] = report.reference
-        st.rerun()
+    except published.NotReadable as fault:
+        frame.boxed("error", "There is a problem", str(fault).splitlines())
+        sections(tables_of(fault.sections), upload.name)
+        return
+    st.session_state["vintage"] = report.reference
+    st.session_state["imported"] = report.reference
+    st.rerun()
+
+
+def sections(tables: dict[str, pandas.DataFrame], name: str) -> None:
+    """Each table under its heading, with all of it as a download."""
+    for title, rows in tables.items():
+        st.subheader(f"{title} ({len(rows):,})")
+        if len(rows):
+            frame.long_table(rows, f"{name}-{title.lower().replace(' ', '-')}")
+        else:
+            st.write("None.")
 
 
 def listing() -> None:
@@ -83,9 +94,7 @@ def compared(known: list[dict[str, Any]]) -> None:
     with frame.faults_shown():
         found = published.compare_vintages(frame.store(), frame.acting(), before, after)
         st.write(found.summary())
-        for title, rows in found.tables().items():
-            st.subheader(f"{title} ({len(rows):,})")
-            frame.long_table(rows, f"{before}-{after}-{title.lower().replace(' ', '-')}")
+        sections(found.tables(), f"{before}-{after}")
 
 
 def main() -> None:

@@ -33,7 +33,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "import-ees": ("data", "Import a release of Explore education statistics (ZIP)."),
         "import-lait": ("data", "Import the Local Authority Interactive Tool (CSV, Parquet)."),
         "vintages": ("data", "List the published data that were imported."),
-        "published": ("published", "Set two vintages of published data side by side."),
+        "published": ("published", "What became of every cell; two vintages side by side."),
     },
     "Case-level files": {
         "cells": ("cells", "Add case-level rows up to cells; the rows stay where they are."),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -9,12 +11,15 @@ import pandas
 
 from pilots import published
 from pilots import register as registers
+from pilots.commands import USER_FAULT
 from pilots.commands.checked import explained, explanations_of, findings_told
+from pilots.commands.published import account_text
 from pilots.commands.shared import Session, authority_code, content_of, file_argument, task_command
-from pilots.commands.text import table, wrapped
+from pilots.commands.text import plain_json, table, wrapped
 from pilots.errors import UserError
 from pilots.neighbours import neighbours_table
 from pilots.places import names, region_names
+from pilots.published.remarks import tables_of
 from pilots.tables import heading, moment
 
 SHOWN_ROWS = 12  # rows of a long table that the terminal shows; the JSON has all
@@ -70,8 +75,24 @@ def import_ees(session: Session, file: Path) -> None:
     if file.is_dir():
         _import_folder(session, file)
         return
-    report = _imported(session, file)
+    with refusal_told(session):
+        report = _imported(session, file)
     session.tell(report.to_dict(), import_text(report))
+
+
+@contextmanager
+def refusal_told(session: Session) -> Iterator[None]:
+    """Where nothing of a file can be taken in, tell what became of its cells before the fault; as JSON, both in one."""
+    try:
+        yield
+    except published.NotReadable as fault:
+        if not fault.sections["reconciled"]:
+            raise
+        if session.as_json:
+            click.echo(plain_json({"error": str(fault), **fault.sections}))
+            raise click.exceptions.Exit(USER_FAULT) from fault
+        click.echo("\n".join([*account_text(tables_of(fault.sections)), ""]))
+        raise
 
 
 def _imported(session: Session, file: Path) -> published.ImportReport:
@@ -89,7 +110,7 @@ def _import_folder(session: Session, folder: Path) -> None:
         try:
             brought.append(_imported(session, path))
         except published.NotReadable as fault:
-            refused.append({"file": path.name, "reason": str(fault)})
+            refused.append({"file": path.name, "reason": str(fault), **fault.sections})
     if not brought:
         reasons = " ".join(entry["reason"] for entry in refused) or "It has no ZIP and no CSV file."
         raise UserError(f"Nothing of {folder} could be imported. {reasons}")
@@ -107,7 +128,7 @@ def import_lait(session: Session, file: Path) -> None:
     bytes are kept. What could not be used is told. A later file takes nothing away.
     """
     content = file.read_bytes()
-    with session.progress("Reading the table") as tell:
+    with refusal_told(session), session.progress("Reading the table") as tell:
         report = published.import_lait(session.store, session.actor, file.name, content, progress=tell)
     session.tell(report.to_dict(), import_text(report))
 

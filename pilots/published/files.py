@@ -6,6 +6,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from typing import Any
 
 from pilots.errors import UserError
 
@@ -14,14 +15,22 @@ MAX_FILES = 500
 MAX_UNPACKED = 1024 * 1024 * 1024
 MAX_RATIO = 400  # published CSVs pack 10 to 30 times smaller; a bomb a thousand times
 RATIO_FROM = 5 * 1024 * 1024  # small files may pack to almost nothing
-
+DESCRIBES = "describes a data file"
 
 # What zipfile and its decompressors raise on broken, truncated or protected parts.
 _BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, ValueError, NotImplementedError, EOFError, RuntimeError)
 
 
 class NotReadable(UserError):
-    """An upload that cannot be taken in; the message says what is wrong, where, and what to do."""
+    """An upload that cannot be taken in; the message says what is wrong, where, and what to do.
+
+    Attributes:
+        sections: what was found before that, by section of the report: its files, and the account of their cells.
+    """
+
+    def __init__(self, message: str, sections: dict[str, list[dict[str, Any]]] | None = None) -> None:
+        super().__init__(message)
+        self.sections = {name: (sections or {}).get(name, []) for name in ("files", "reconciled")}
 
 
 @dataclass
@@ -116,7 +125,7 @@ def _take(upload: Upload, filename: str, archive: zipfile.ZipFile, entry: zipfil
     name = PurePosixPath(entry.filename).name
     lower = entry.filename.lower()
     if lower.endswith(".meta.csv"):
-        upload.ignored.append((name, "describes a data file"))
+        upload.ignored.append((name, DESCRIBES))
         return
     if not lower.endswith((".csv", "guidance.txt")):
         upload.ignored.append((name, "not a CSV file"))

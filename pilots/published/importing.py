@@ -13,14 +13,14 @@ from pilots.access import Actor, check_actor_can
 from pilots.catalogue import Aliases
 from pilots.published.edition import alias_of, edition_of, publication_of, tell_absent_files
 from pilots.published.figures import figures, spanned, tell_gaps
-from pilots.published.files import NotReadable, Upload, check_size, open_upload
-from pilots.published.mapping import CODES, latest_edition, map_rows
+from pilots.published.files import DESCRIBES, NotReadable, Upload, check_size, open_upload
+from pilots.published.mapping import CODES, LONG, STANDARD, latest_edition, map_rows
 from pilots.published.outcomes import feeds, tell_breaks
-from pilots.published.reconciled import Account, tell_account
+from pilots.published.reconciled import Account, tell_account, unused_account
 from pilots.published.remarks import Remarks
 from pilots.published.report import ImportReport
 from pilots.published.restatement import resolved, tell_changes
-from pilots.published.rows import Rows, Unusable, read_rows
+from pilots.published.rows import ROW, Rows, Unusable, header_of, read_rows, text_cells
 from pilots.storage import Store
 from pilots.storage import published as stored
 from pilots.storage.blobs import keep_bytes
@@ -53,7 +53,7 @@ def import_ees(store: Store, actor: Actor, filename: str, content: bytes, progre
     if isinstance(came, ImportReport):
         return came
     remarks = Remarks()
-    publication, edition, values = _read(came.name, content, remarks, came.tell)
+    publication, edition, values = read_release(came.name, content, remarks, came.tell)
     return store_figures(came, publication, edition, values, remarks)
 
 
@@ -102,26 +102,43 @@ def receive(store: Store, actor: Actor, filename: str, content: bytes, progress:
     return Received(store, actor, name, digest, tell)
 
 
-def _read(name: str, content: bytes, remarks: Remarks, tell: Progress) -> tuple[Aliases, str, pd.DataFrame]:
-    """The publication, the edition and the figures of an upload."""
+def read_release(name: str, content: bytes, remarks: Remarks, tell: Progress) -> tuple[Aliases, str, pd.DataFrame]:
+    """The publication, the edition and the figures of an upload; nothing is stored.
+
+    Args:
+        name: of the file.
+        content: its bytes.
+        remarks: gets what could not be used, and the account of every cell, also where nothing is used.
+        tell: is told the share done and what is being done.
+
+    Raises:
+        NotReadable: it gives no figure, or cannot be read.
+    """
     tell(0.05, f"Opening {name}")
     upload = open_upload(name, content)
     publication = publication_of(name, upload)
     tell_absent_files(upload)
     rows = _rows(upload, publication, remarks, tell)
-    if not rows:
-        raise NotReadable(_nothing(name, remarks))
-    edition = edition_of(name, upload, _latest(rows, publication)).year
+    edition = edition_of(name, upload, _latest(rows, publication)).year if rows else ""
     cells, codes, accounts = _cells(rows, publication, edition, remarks, tell)
     for ignored, reason in upload.ignored:
         _tell_file(remarks, ignored, reason)
-    if not cells:
-        raise NotReadable(_nothing(name, remarks))
-    together = pl.concat(cells)
-    values = figures(together, remarks)
-    tell_codes(codes, remarks)
-    for account in accounts:
+    together = (
+        pl.concat(cells)
+        if cells
+        else pl.DataFrame(schema=dict.fromkeys(LONG, pl.String) | {ROW: pl.Int64, "refused": pl.Boolean})
+    )
+    values = figures(together, remarks) if cells else pd.DataFrame(columns=["file", "column", "row"])
+    if codes:
+        tell_codes(codes, remarks)
+    unused = _unused(upload, {account.file for account in accounts})
+    for account in [*accounts, *unused]:
         tell_account(account, together, values, remarks)
+    rows_of = {account.file: len(account.kinds) for account in unused}
+    for entry in remarks.sections["files"]:
+        entry["rows"] = rows_of.get(entry["file"], entry["rows"])
+    if not cells:
+        raise NotReadable(_nothing(name, publication, remarks), remarks.sections)
     counts = values["file"].value_counts()
     for entry in remarks.sections["files"]:
         entry["values"] = int(counts.get(entry["file"], 0))
@@ -129,9 +146,25 @@ def _read(name: str, content: bytes, remarks: Remarks, tell: Progress) -> tuple[
     return publication, edition, values
 
 
-def _nothing(name: str, remarks: Remarks) -> str:
-    reasons = "; ".join(f"{entry['file']}: {entry['reason']}" for entry in remarks.sections["files"][:5]).rstrip(".")
-    return f"{name} gives no figure for a local authority, so nothing was stored. {reasons}. Send the release as published."
+def _unused(upload: Upload, used: set[str]) -> list[Account]:
+    """The accounts of the files of which nothing is used; one that is no table at all has no cells to account for."""
+    found = []
+    for name, text in upload.tables:
+        if name not in used:
+            try:
+                header = header_of(text)
+                found.append(unused_account(name, header, text_cells(text, len(header)), STANDARD))
+            except Unusable:
+                continue  # the file's own row says what is wrong with it
+    return found
+
+
+def _nothing(name: str, publication: Aliases, remarks: Remarks) -> str:
+    files = [entry for entry in remarks.sections["files"] if entry["reason"] != DESCRIBES]
+    reasons = "; ".join(f"{entry['file']}: {entry['reason']}" for entry in files[:5]).rstrip(".")
+    known = {alias.unused for alias in publication.files if alias.unused}
+    todo = "" if {entry["reason"] for entry in files} <= known else " Send the release as published."
+    return f"{name} gives no figure for a local authority, so nothing was stored. {reasons}.{todo}"
 
 
 def _rows(upload: Upload, publication: Aliases, remarks: Remarks, tell: Progress) -> list[Rows]:

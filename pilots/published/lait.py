@@ -1,5 +1,6 @@
 """The import of the Local Authority Interactive Tool's long table, as a further publication beside the releases of EES."""
 
+import pandas as pd
 import polars as pl
 
 from pilots.access import Actor
@@ -56,30 +57,48 @@ def import_published(store: Store, actor: Actor, filename: str, content: bytes, 
 
 def _taken(came: Received, content: bytes) -> ImportReport:
     """The figures of a file whose bytes are kept, stored under one vintage."""
-    publication, remarks = aliases(PUBLICATION), Remarks()
-    came.tell(0.05, f"Reading {came.name}")
-    table = read_long_table(came.name, content)
-    came.tell(0.35, f"Looking for figures in {len(table.rows):,} rows")
-    cells, codes, account = map_table(came.name, table, publication, remarks)
+    remarks = Remarks()
+    values = read_lait(came.name, content, remarks, came.tell)
+    return store_figures(came, aliases(PUBLICATION), EDITION, values, remarks)
+
+
+def read_lait(name: str, content: bytes, remarks: Remarks, tell: Progress) -> pd.DataFrame:
+    """The figures of the tool's long table; nothing is stored.
+
+    Args:
+        name: of the file.
+        content: its bytes.
+        remarks: gets what could not be used, and the account of every cell.
+        tell: is told the share done and what is being done.
+
+    Raises:
+        NotReadable: it gives no figure, or cannot be read.
+    """
+    publication = aliases(PUBLICATION)
+    tell(0.05, f"Reading {name}")
+    table = read_long_table(name, content)
+    tell(0.35, f"Looking for figures in {len(table.rows):,} rows")
+    cells, codes, account = map_table(name, table, publication, remarks)
+    tell(0.55, "Reading the figures")
+    values = figures(cells, remarks, SPREADSHEET_NUMBER)
+    tell_codes([codes], remarks)
+    # The value column is one; the groups of measures are parts of the one file.
+    one_file = {"file": name, "column": "text"}
+    tell_account(
+        account, cells.with_columns(**{key: pl.lit(text) for key, text in one_file.items()}), values.assign(**one_file), remarks
+    )
     if cells.is_empty():
         unknown = ", ".join(entry["measure"] for entry in remarks.sections["unknown_measures"][:5])
         known = f" Measures that are not known: {unknown}." if unknown else ""
         raise NotReadable(
-            f"{came.name} gives no figure for a local authority, so nothing was stored.{known} Export measures on absence, "
-            "exclusions, special educational needs or children in need, for local authorities."
+            f"{name} gives no figure for a local authority, so nothing was stored.{known} Export measures on absence, "
+            "exclusions, special educational needs or children in need, for local authorities.",
+            remarks.sections,
         )
-    came.tell(0.55, "Reading the figures")
-    values = figures(cells, remarks, SPREADSHEET_NUMBER)
-    tell_codes([codes], remarks)
-    # The value column is one; the groups of measures are parts of the one file.
-    one_file = {"file": came.name, "column": "text"}
-    tell_account(
-        account, cells.with_columns(**{key: pl.lit(text) for key, text in one_file.items()}), values.assign(**one_file), remarks
-    )
     counts = values["file"].value_counts()
     for entry in remarks.sections["files"]:
         entry["values"] = int(counts.get(entry["read_as"], 0))
     if (values["symbol"] == "-").any():
         remarks.notes.append("“-” is suppressed, not applicable or not published: the tool does not say which. It is never 0.")
     remarks.notes[:0] = table.notes
-    return store_figures(came, publication, EDITION, values, remarks)
+    return values

@@ -112,7 +112,9 @@ def map_table(name: str, table: LongTable, publication: Aliases, remarks: Remark
     dated = _with_periods(authority_rows, remarks)
     cells, codes = _with_authorities(dated, remarks)
     _tell_groups(name, rows, placed, authority_rows, publication, remarks)
-    parts = (("no_measure", placed), ("aggregate", authority_rows), ("period", dated), ("authority", cells))
+    unused = {short for alias in publication.files if alias.unused for short in alias.left}
+    taken = rows.filter(~pl.col("short").is_in(sorted(unused)))
+    parts = (("unused", taken), ("no_measure", placed), ("aggregate", authority_rows), ("period", dated), ("authority", cells))
     steps = [(reason, part[ROW]) for reason, part in parts]
     account = Account(name, kinds_of(rows, ["text"], spelling=SPREADSHEET_NUMBER), {"text": "text"}, steps)
     return cells.with_columns(refused=pl.lit(False)).rename({"short": "column"}).select(LONG), codes, account

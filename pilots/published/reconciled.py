@@ -11,7 +11,7 @@ from pilots.published.remarks import Remarks
 from pilots.published.rows import ROW, place
 
 # What became of a cell that was not stored, in the order in which it is asked.
-LEFT = ("aggregate", "breakdown", "period", "authority", "no_measure", "region_total", "repeated")
+LEFT = ("unused", "aggregate", "breakdown", "period", "authority", "no_measure", "region_total", "repeated")
 NUMBER_KIND, BLANK, OTHER = "number", "blank", "other text"
 KINDS = pl.Enum([NUMBER_KIND, *SYMBOLS, BLANK, OTHER])
 
@@ -59,6 +59,19 @@ def value_columns(header: list[str], described: tuple[str, ...]) -> dict[str, st
         if not any(fnmatchcase(name, pattern) for pattern in described):
             found[place(at)] = "" if name in header[:at] else name
     return found
+
+
+def unused_account(file: str, header: list[str], cells: pl.DataFrame, described: tuple[str, ...]) -> Account:
+    """The account of a file of which nothing is used.
+
+    Args:
+        file: its name.
+        header: its column names.
+        cells: its rows by place of the column.
+        described: patterns of the columns that hold no figure.
+    """
+    values = value_columns(header, described)
+    return Account(file, kinds_of(cells, list(values)), values, [("unused", cells[ROW].clear())])
 
 
 def tell_account(account: Account, cells: pl.DataFrame, values: pd.DataFrame, remarks: Remarks) -> None:

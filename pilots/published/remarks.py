@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pandas as pd
+
 # Section: (heading for readers, {key: column heading}).
 SECTIONS: dict[str, tuple[str, dict[str, str]]] = {
     "files": (
@@ -22,6 +24,7 @@ SECTIONS: dict[str, tuple[str, dict[str, str]]] = {
             "kind": "What stands there",
             "cells": "Cells read",
             "stored": "Stored",
+            "unused": "File or group not used",
             "aggregate": "England and regions",
             "breakdown": "Other breakdowns",
             "period": "Period not readable",
@@ -121,6 +124,15 @@ SECTIONS: dict[str, tuple[str, dict[str, str]]] = {
         },
     ),
 }
+
+
+def tables_of(sections: dict[str, list[dict[str, Any]]]) -> dict[str, pd.DataFrame]:
+    """Each section that has rows, with headings for readers."""
+    return {
+        heading: pd.DataFrame(sections[name], columns=list(columns)).rename(columns=columns)
+        for name, (heading, columns) in SECTIONS.items()
+        if sections.get(name)
+    }
 
 
 class Remarks:

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from pilots.catalogue import aliases
-from pilots.published.remarks import SECTIONS
+from pilots.published.remarks import SECTIONS, tables_of
 
 _OUTCOMES = {
     "label": "Outcome",
@@ -115,9 +115,7 @@ class ImportReport:
         """The outcomes and each section that has rows, with headings for readers."""
         outcomes = pd.DataFrame([{**entry, "symbols": _symbols(entry)} for entry in self.outcomes], columns=list(_OUTCOMES))
         found = {"Outcomes": outcomes.rename(columns=_OUTCOMES)}
-        for name, (heading, columns) in SECTIONS.items():
-            if self.sections[name]:
-                found[heading] = pd.DataFrame(self.sections[name], columns=list(columns)).rename(columns=columns)
+        found |= tables_of(self.sections)
         if self.notes:
             found["Notes"] = pd.DataFrame({"Note": self.notes})
         return found

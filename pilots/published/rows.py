@@ -61,7 +61,7 @@ def read_rows(name: str, text: str) -> Rows:
         Unusable: no header, no rows, rows of another length than the header, no column that the layout needs, or no rows of
             authorities.
     """
-    header = [column.translate(_STRAY).replace("\xa0", " ").strip() for column in first_line(text)]
+    header = header_of(text)
     _check_header(header)
     table = text_cells(text, len(header))
     if table.is_empty():
@@ -76,6 +76,15 @@ def read_rows(name: str, text: str) -> Rows:
         levels = ", ".join(named["geographic_level"].unique().sort())
         raise Unusable(f"it has no rows of local authorities (its levels: {levels})")
     return Rows(name, header, len(table), table, rows, named.filter(level == REGION_LEVEL), duplicates)
+
+
+def header_of(text: str) -> list[str]:
+    """The column names of a CSV, without stray marks and spaces.
+
+    Raises:
+        Unusable: it is not CSV.
+    """
+    return [column.translate(_STRAY).replace("\xa0", " ").strip() for column in first_line(text)]
 
 
 def place(at: int) -> str:

@@ -53,6 +53,7 @@ ROWS: dict[str, tuple[str, str]] = {
     "plan show": (STUDY, "ehcp_timeliness"),
     "plan-register": (DEPARTMENT, "{plan}"),
     "plans": (STUDY, ""),
+    "published account": (STUDY, "EES-0001"),
     "published compare": (STUDY, "EES-0001 EES-0002"),
     "register": (ADMINISTER, "{file}"),
     "release": (DEPARTMENT, ""),

@@ -147,6 +147,10 @@ ROWS: dict[str, Row] = {
     "plans.tasks.plans": Row(STUDY, plain(plans.plans)),
     "plans.tasks.register_plan": Row(DEPARTMENT, lambda store, actor, f: plans.register_plan(store, actor, f.plan)),
     "plans.tasks.seals": Row(STUDY, plain(plans.seals)),
+    "published.accounting.account_of_file": Row(
+        STUDY, lambda store, actor, f: published.account_of_file(actor, "a.zip", b"junk"), ends_in_words=True
+    ),
+    "published.accounting.account_of_vintage": Row(STUDY, plain(published.account_of_vintage, "EES-0001"), ends_in_words=True),
     "published.changes.compare_vintages": Row(STUDY, plain(changes.compare_vintages, "EES-0001", "EES-0002"), ends_in_words=True),
     "published.importing.import_ees": Row(ADMINISTER, plain(published.import_ees, "a.zip", b"junk"), ends_in_words=True),
     "published.importing.receive": Row(ADMINISTER, plain(importing.receive, "a.zip", b"junk", None)),

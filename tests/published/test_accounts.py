@@ -49,8 +49,40 @@ def test_january_and_two_terms_are_identifiers_where_the_aliases_say_so(store: S
 
 def test_figures_of_england_alone_are_refused(take: Take) -> None:
     head = "time_identifier,time_period,geographic_level,country_code,new_la_code,school_type,perm_excl"
-    with pytest.raises(NotReadable, match="It is of England as a whole"):
-        take("exclusions_by_characteristic.csv", f"{head}\nAcademic year,201617,National,E92000001,,Total,7720\n".encode())
+    text = f"{head}\nAcademic year,201617,National,E92000001,,Total,7720\nAcademic year,201718,National,E92000001,,Total,x\n"
+    with pytest.raises(NotReadable, match=r"It is of England as a whole; an outcome is of local authorities\.$") as refusal:
+        take("exclusions_by_characteristic.csv", text.encode())
+    told = [(row["kind"], row["cells"], row["unused"], row["unaccounted"]) for row in refusal.value.sections["reconciled"]]
+    assert told == [("number", 1, 1, 0), ("x", 1, 1, 0), ("other text", 2, 2, 0)]
+    assert [(row["rows"], row["values"]) for row in refusal.value.sections["files"]] == [(2, 0)]
+
+
+def test_a_file_that_is_not_used_has_its_account_beside_those_that_are(
+    take: Take, make_csv: CsvMaker, make_zip: ZipMaker, store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ages = make_csv([("2021", "E06000001", "7", "z")], ["plans", "share"])
+    content = make_zip({NAME: make_csv([line("2021", "E06000001")]), "sen2_age_new_plans.csv": ages, "weather.csv": "a,b\n1,:\n"})
+    brought = take("release_2022.zip", content)
+    rows = brought.sections["reconciled"]
+    told = {(row["file"], row["kind"]): (row["cells"], row["unused"]) for row in rows if row["file"] != NAME}
+    assert told == {
+        ("sen2_age_new_plans.csv", "number"): (1, 1),
+        ("sen2_age_new_plans.csv", "z"): (1, 1),
+        ("sen2_age_new_plans.csv", "other text"): (1, 1),  # the breakdown
+        ("weather.csv", "number"): (1, 1),
+        ("weather.csv", ":"): (1, 1),
+    }
+    assert not any(row["unused"] for row in rows if row["file"] == NAME) and not any(row["unaccounted"] for row in rows)
+    (tmp_path / "release_2022.zip").write_bytes(content)
+    monkeypatch.setenv("PILOTS_DATABASE_URL", str(store.engine.url))
+    for what in (brought.reference, str(tmp_path / "release_2022.zip")):
+        answer = CliRunner().invoke(pilots, ["published", "account", what, "--json"])
+        assert json.loads(answer.stdout)["reconciled"] == rows
+    text = CliRunner().invoke(pilots, ["published", "account", brought.reference]).stdout
+    assert "Every cell is accounted for." in " ".join(text.split()) and "weather.csv" in text
+    (tmp_path / "exclusions_by_characteristic.csv").write_text("time_period,perm\n201617,7\n")
+    refused = CliRunner().invoke(pilots, ["import-ees", str(tmp_path / "exclusions_by_characteristic.csv"), "--json"])
+    assert refused.exit_code == 1 and json.loads(refused.stdout)["reconciled"][0]["unused"] == 1
 
 
 def test_every_cell_is_accounted_for(take: Take, make_csv: CsvMaker) -> None:

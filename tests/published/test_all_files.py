@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pilots.access import LOCAL_ADMINISTRATOR
-from pilots.published import NotReadable, import_published
+from pilots.published import NotReadable, account_of_file, account_of_vintage, import_published
 from pilots.published.cells import SYMBOLS
 from pilots.storage import Store
 
@@ -50,27 +50,29 @@ def test_there_are_files_of_every_folder() -> None:
 def test_file_comes_in_and_adds_up(path: Path, tmp_path: Path) -> None:
     store = Store.open(f"sqlite:///{tmp_path}/s.sqlite")
     try:
+        looked = account_of_file(LOCAL_ADMINISTRATOR, path.name, path.read_bytes())
         if path.name == OF_ENGLAND:
-            with pytest.raises(NotReadable, match="It is of England as a whole"):
+            with pytest.raises(NotReadable, match="It is of England as a whole") as refusal:
                 import_published(store, LOCAL_ADMINISTRATOR, path.name, path.read_bytes())
-            return
-        brought = import_published(store, LOCAL_ADMINISTRATOR, path.name, path.read_bytes())
+            told, values = refusal.value.sections, 0
+            assert looked.refused == str(refusal.value)
+        else:
+            brought = import_published(store, LOCAL_ADMINISTRATOR, path.name, path.read_bytes())
+            told, values = brought.sections, brought.values
+            assert told["unknown_columns"] == told["unknown_measures"] == told["missing_columns"] == told["unreadable"] == []
+            assert account_of_vintage(store, LOCAL_ADMINISTRATOR, brought.reference).tables().keys() == looked.tables().keys()
     finally:
         store.close()
-    told = brought.sections
-    assert told["unknown_columns"] == told["unknown_measures"] == told["missing_columns"] == told["unreadable"] == []
     accounts = told["reconciled"]
+    assert looked.sections["reconciled"] == accounts, "to look at a file gives the account that its import gives"
+    assert "Every cell is accounted for." in looked.summary()
     assert accounts and not [row for row in accounts if row["unaccounted"]]
     for row in accounts:
         fates = [count for key, count in row.items() if key not in ("file", "kind", "cells", "unaccounted")]
         assert row["cells"] == sum(fates), row
-    assert sum(row["stored"] + row["region_total"] for row in accounts) == brought.values
+    assert sum(row["stored"] + row["region_total"] for row in accounts) == values
     if path.suffix != ".parquet":
-        plainly = symbols_of(path)
-        read = {row["file"] for row in accounts}
-        for (name, symbol), count in plainly.items():
-            if name in read:
-                assert next(row["cells"] for row in accounts if (row["file"], row["kind"]) == (name, symbol)) == count, (
-                    name,
-                    symbol,
-                )
+        accounted = {(row["file"], row["kind"]): row["cells"] for row in accounts}
+        supporting = {entry["file"] for entry in told["files"] if entry["reason"].startswith(("supporting file", "describes"))}
+        plainly = {key: count for key, count in symbols_of(path).items() if key[0] not in supporting}
+        assert {key: accounted.get(key) for key in plainly} == plainly
