@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 import pandas
@@ -103,7 +104,8 @@ def _imported(session: Session, file: Path) -> published.ImportReport:
 def _import_folder(session: Session, folder: Path) -> None:
     """Import each ZIP and CSV of a folder; a CSV that describes another (.meta.csv) is no data."""
     names = [path for path in sorted(folder.iterdir()) if path.name.lower().endswith((".zip", ".csv"))]
-    brought, refused = [], []
+    brought: list[published.ImportReport] = []
+    refused: list[dict[str, Any]] = []
     for path in names:
         if path.name.lower().endswith(".meta.csv"):
             continue
