@@ -180,10 +180,9 @@ def give_way(connection: Any, newer: Mapping[str, Any], when: str, by: str) -> l
     """
     moments = (AT_SUBMISSION,) if when == AT_SUBMISSION else (AT_SUBMISSION, AT_ACCEPTANCE)
     same = {name: newer[name] for name in ("collection", "region", "period")}
-    gone = []
-    for row in stored_submissions(connection, **same):
-        if row["version"] < newer["version"] and STATES[row["status"]].gives_way_at in moments:
-            words = f"{newer['reference']} has taken its place."
-            add_step(connection, row["id"], SUPERSEDED, by, words, after=row["status"])
-            gone.append(row["reference"])
-    return gone
+    states = [name for name, state in STATES.items() if state.gives_way_at in moments]
+    going = stored_submissions(connection, **same, before=newer["version"], states=states)
+    for row in going:
+        words = f"{newer['reference']} has taken its place."
+        add_step(connection, row["id"], SUPERSEDED, by, words, after=row["status"])
+    return [row["reference"] for row in going]

@@ -10,13 +10,13 @@ from pilots.access import REGIONAL, Actor, check_actor_can
 from pilots.collections import periods_due, returned_by_regions
 from pilots.deadlines import PREFIX, began, due_words, first_due, late_words
 from pilots.errors import UserError
-from pilots.life import ACCEPTED, NOT_SENT, RETURNED, SIGNED_OFF, STATES, SUBMITTED, WITHDRAWN
+from pilots.life import NOT_SENT, RETURNED, SIGNED_OFF, STATES, SUBMITTED, WITHDRAWN
 from pilots.periods import KINDS, london_day, parse
 from pilots.places import region_names
 from pilots.storage import Store
 from pilots.storage.base import now
 from pilots.storage.deadlines import stored_requests
-from pilots.storage.submissions import stored_submissions
+from pilots.storage.submissions import latest_submissions, references_in_force
 from pilots.targets import Target
 
 Key = tuple[str, str, str]
@@ -93,16 +93,11 @@ def returns_due(
     regions = [region] if region else list(actor.regions) if actor.role in REGIONAL else list(region_names())
     targets = list(_asked(store, collection, regions))
     with store.read() as connection:
-        versions = stored_submissions(connection, regions, collection=collection)
+        versions = latest_submissions(connection, regions, collection)
+        in_force = references_in_force(connection, regions, collection)
         requests = stored_requests(connection, regions)
         begun, today = began(connection), london_day(now())
-    newest: dict[Key, dict[str, Any]] = {}
-    in_force: dict[Key, str] = {}
-    for row in versions:  # newest first
-        key = (row["collection"], row["region"], row["period"])
-        newest.setdefault(key, row)
-        if row["status"] == ACCEPTED:
-            in_force[key] = row["reference"]
+    newest = {(row["collection"], row["region"], row["period"]): row for row in versions}
     made = [
         _due(target, newest.get(target.key), in_force.get(target.key), _of(requests, target.key), begun, today)
         for target in targets

@@ -4,7 +4,7 @@ The same query is the same rule about the same place: the same column of the sam
 Nothing is carried forward by itself: the lead takes over what still holds.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,15 +14,14 @@ from data_contracts import Contract, Report, load_contract
 from data_contracts.corrections import check_corrected
 from pilots.access import Actor, check_actor_can, check_actor_can_reach
 from pilots.errors import UserError
-from pilots.life import WITHDRAWN
-from pilots.periods import parse
+from pilots.life import STATES, WITHDRAWN
 from pilots.places import code_for_name
 from pilots.storage import Store
 from pilots.storage.blobs import kept_bytes
 from pilots.storage.checks import add_notes, stored_check, stored_checks, stored_findings, stored_notes
 from pilots.storage.corrections import stored_corrections
 from pilots.storage.submissions import stored_rows, stored_submissions
-from pilots.targets import Target, context_of, target_of
+from pilots.targets import Target, context_of, latest_before, target_of
 from pilots.typed_rows import as_frame
 
 CHECK_PREFIX = "CHECK-"
@@ -183,9 +182,10 @@ def check_row(store: Store, actor: Actor, action: str, reference: str) -> dict[s
 def _offers(store: Store, target: Target) -> dict[Place, tuple[str, str]]:
     """What was said of each query before, and where: in the versions of this return, else in the return of the period before."""
     with store.read() as connection:
-        rows = stored_submissions(connection, collection=target.collection, region=target.region)
         told: dict[Place, tuple[str, str]] = {}
-        for row in _before(rows, target):
+        for row in _before(connection, target):
+            if not row["explanations"]:
+                continue
             contract = load_contract(row["collection"], row["contract_version"])
             places = _places(contract, as_frame(contract, stored_rows(connection, [row["id"]])[row["id"]]))
             for found in stored_findings(connection, row["check_id"]):
@@ -196,13 +196,15 @@ def _offers(store: Store, target: Target) -> dict[Place, tuple[str, str]]:
     return told
 
 
-def _before(rows: Iterable[dict[str, Any]], target: Target) -> Iterator[dict[str, Any]]:
+def _before(connection: Any, target: Target) -> Iterator[dict[str, Any]]:
     """The versions of this return, newest first, then the newest version of the last period before that has one."""
-    counted = [row for row in rows if row["status"] != WITHDRAWN and row["nil_reason"] is None]
-    yield from (row for row in counted if row["period"] == target.period)
-    earlier = [row for row in counted if parse(row["period"]) < parse(target.period)]
-    if earlier:
-        yield max(earlier, key=lambda row: (parse(row["period"]).start, row["version"]))
+    states = [state for state in STATES if state != WITHDRAWN]
+    collection, region, period = target.key
+    versions = stored_submissions(connection, collection=collection, region=region, period=period, states=states)
+    yield from (row for row in versions if row["nil_reason"] is None)
+    earlier = latest_before(connection, target, states)
+    if earlier is not None:
+        yield earlier
 
 
 def _places(contract: Contract, rows: pd.DataFrame) -> dict[int, Place]:

@@ -25,7 +25,7 @@ from pilots.receipts import Receipt
 from pilots.storage import Store
 from pilots.storage.blobs import kept_bytes
 from pilots.storage.checks import mark_nil, stored_checks, stored_findings
-from pilots.storage.submissions import VersionTaken, latest_submission, stored_submissions
+from pilots.storage.submissions import VersionTaken, latest_of_file, latest_submission, stored_submissions
 from pilots.targets import Target, collections, context_of, rows_of, target_of
 from pilots.uploads import ReturnNotAccepted, examine, explained, keep_version, receive, repeated, submit
 
@@ -57,21 +57,21 @@ def _latest(store: Store, target: Target) -> dict[str, Any] | None:
         return latest_submission(connection, *target.key)
 
 
-def _told_of_repeat(report: Report, versions: Sequence[Mapping[str, Any]]) -> Report:
+def _told_of_repeat(report: Report, newest: Mapping[str, Any] | None, same: Mapping[str, Any] | None) -> Report:
     """The report, with a note where this very file is a version of the return already.
 
     Args:
         report: of the check.
-        versions: of the return, newest first. One that was sent back or withdrawn may be sent again, so that it is no repeat.
+        newest: version of the return.
+        same: newest version that is this file. One that was sent back or withdrawn may be sent again, so that it is no repeat.
     """
-    same = next((one for one in versions if one["sha256"] == report.sha256), None)
-    if same is None or (same["reference"] == versions[0]["reference"] and same["status"] not in LIVE):
+    if newest is None or same is None or (same["reference"] == newest["reference"] and same["status"] not in LIVE):
         return report
     message = f"This very file was submitted on {same['submitted_at']:%d %B %Y at %H:%M %Z} as {same['reference']}."
-    if same["reference"] == versions[0]["reference"]:
+    if same["reference"] == newest["reference"]:
         note = Finding("history.same_file", "note", message, "There is nothing to do, unless you meant to send another file.")
     else:
-        newer = f"{message} {versions[0]['reference']} came after it."
+        newer = f"{message} {newest['reference']} came after it."
         note = Finding("history.older_file", "note", newer, "Check that you chose the right file. Send it only to go back to it.")
     return report.noted(note)
 
@@ -125,10 +125,9 @@ def check_with_corrections(
     target = target_of(collection, region, period)
     upload = receive(store, actor, "check_return", target, filename, content)
     with store.read() as connection:
-        versions = stored_submissions(connection, collection=collection, region=region, period=target.period)
-    versions.sort(key=lambda one: int(one["version"]), reverse=True)
+        newest, same = latest_submission(connection, *target.key), latest_of_file(connection, *target.key, upload.sha256)
     context = context_of(store, target)
-    amend = partial(_told_of_repeat, versions=versions)
+    amend = partial(_told_of_repeat, newest=newest, same=same)
     done = examine(store, actor, "check_return", target, upload, context, amend, corrections)
     if done.unknown:
         raise UserError(_not_offered(done))

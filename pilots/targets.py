@@ -1,6 +1,6 @@
 """Which return is meant, and what is known beside its file: what every task about a return asks first."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from pilots.periods import PeriodError, london_day, parse
 from pilots.places import authorities, region_names
 from pilots.storage import Store
 from pilots.storage.base import now
-from pilots.storage.submissions import stored_rows, stored_submissions
+from pilots.storage.submissions import latest_with_rows, periods_submitted, stored_rows
 from pilots.typed_rows import as_frame
 
 _EXAMPLES = {"term": "2023/24 autumn", "academic year": "2023/24", "financial year": "2023-24"}
@@ -82,13 +82,18 @@ def previous_submission(store: Store, target: Target) -> dict[str, Any] | None:
     A return that was sent back, withdrawn or superseded is none to compare with, and a nil return has no rows.
     """
     with store.read() as connection:
-        rows = stored_submissions(connection, collection=target.collection, region=target.region)
-    earlier = [one for one in rows if _counts(one) and parse(one["period"]) < parse(target.period)]
-    return max(earlier, key=lambda one: (parse(one["period"]).start, one["version"]), default=None)
+        return latest_before(connection, target, LIVE)
 
 
-def _counts(row: dict[str, Any]) -> bool:
-    return row["status"] in LIVE and row["nil_reason"] is None
+def latest_before(connection: Any, target: Target, states: Sequence[str]) -> dict[str, Any] | None:
+    """The newest version, of the last period before a return's, that is in one of these states and not nil; None without one."""
+    asked, sent = parse(target.period), periods_submitted(connection, target.collection, target.region)
+    earlier = [one for one in map(parse, sent) if one < asked]
+    for period in sorted(earlier, key=lambda one: one.start, reverse=True):
+        found = latest_with_rows(connection, target.collection, target.region, str(period), states)
+        if found is not None:
+            return found
+    return None
 
 
 def rows_of(store: Store, submission: Mapping[str, Any]) -> pd.DataFrame:

@@ -6,7 +6,9 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BindParameter,
     Column,
+    ColumnElement,
     Connection,
     ForeignKey,
     Integer,
@@ -140,8 +142,8 @@ def stored_steps(connection: Connection, number: int) -> list[dict[str, Any]]:
 def _submissions(*names: str) -> Select[Any]:
     """Submissions with their state, who signed and accepted them, and counts: of their check, and of corrections accepted in it.
 
-    `names` are the columns asked for equality, `regions` and `status`, each a parameter of the query. Kept, since making it takes
-    longer than running it.
+    `names` are what is asked for, each a parameter of the query: columns, `regions`, `status`, `states`, `nil` (whether it is a
+    nil return) and `before` (a version). Kept, since making it takes longer than running it.
     """
     present, signed, accepted, other = (STEPS.alias(name) for name in ("present", "signed", "accepted", "other"))
     newest = select(func.max(other.c.step)).where(other.c.submission_id == SUBMISSIONS.c.id).scalar_subquery()
@@ -169,28 +171,34 @@ def _submissions(*names: str) -> Select[Any]:
         .outerjoin(accepted, and_(accepted.c.submission_id == SUBMISSIONS.c.id, accepted.c.state == "accepted"))
         .order_by(SUBMISSIONS.c.id.desc())
     )
-    asked = {**{name: SUBMISSIONS.c[name] for name in _ASKED}, "status": present.c.state}
-    for name in names:
-        query = query.where(
-            SUBMISSIONS.c.region.in_(bindparam("regions", expanding=True))
-            if name == "regions"
-            else asked[name] == bindparam(name)
-        )
-    return query
+    states = {"status": present.c.state == bindparam("status"), "states": present.c.state.in_(_several("states"))}
+    return query.where(*(states[name] if name in states else _wanted(name) for name in names))
 
 
-_ASKED = ("collection", "region", "period", "reference")
+def _several(name: str) -> BindParameter[Any]:
+    return bindparam(name, expanding=True)
 
 
-def stored_submissions(connection: Connection, regions: Sequence[str] | None = None, **equal: str | None) -> list[dict[str, Any]]:
+def _wanted(name: str) -> ColumnElement[bool]:
+    """A condition on submissions, with a parameter of its name."""
+    special = {
+        "regions": SUBMISSIONS.c.region.in_(_several("regions")),
+        "before": SUBMISSIONS.c.version < bindparam("before"),
+        "nil": SUBMISSIONS.c.nil_reason.is_not(None) == bindparam("nil"),
+    }
+    return special[name] if name in special else SUBMISSIONS.c[name] == bindparam(name)
+
+
+def stored_submissions(connection: Connection, regions: Sequence[str] | None = None, **more: Any) -> list[dict[str, Any]]:
     """Submissions with their state, newest first, of these regions (None: all).
 
     Args:
         connection: a reading connection.
         regions: codes of regions; None for all.
-        **equal: `collection=`, `region=`, `period=`, `reference=`, `status=` narrow further; None does not.
+        **more: `collection=`, `region=`, `period=`, `reference=`, `status=`, `states=` (several) and `before=` (a version) narrow
+            further; None does not.
     """
-    asked: dict[str, Any] = {name: value for name, value in equal.items() if value is not None}
+    asked: dict[str, Any] = {name: value for name, value in more.items() if value is not None}
     if regions is not None:
         asked["regions"] = list(regions)
     return [dict(row) for row in connection.execute(_submissions(*sorted(asked)), asked).mappings()]
@@ -204,8 +212,80 @@ def stored_submission(connection: Connection, reference: str) -> dict[str, Any] 
 
 def latest_submission(connection: Connection, collection: str, region: str, period: str) -> dict[str, Any] | None:
     """The newest version of a return, or None where nothing was submitted."""
-    found = stored_submissions(connection, collection=collection, region=region, period=period)
-    return found[0] if found else None
+    return _newest(connection, {"collection": collection, "region": region, "period": period})
+
+
+def latest_with_rows(
+    connection: Connection, collection: str, region: str, period: str, states: Sequence[str]
+) -> dict[str, Any] | None:
+    """The newest version of a return that is in one of these states and is not nil, or None."""
+    about = {"collection": collection, "region": region, "period": period}
+    return _newest(connection, {**about, "states": list(states), "nil": False})
+
+
+def latest_of_file(connection: Connection, collection: str, region: str, period: str, sha256: str) -> dict[str, Any] | None:
+    """The newest version of a return that is this very file, or None."""
+    return _newest(connection, {"collection": collection, "region": region, "period": period, "sha256": sha256})
+
+
+def _newest(connection: Connection, asked: dict[str, Any]) -> dict[str, Any] | None:
+    row = connection.execute(_newest_of(*sorted(asked)), asked).mappings().first()
+    return None if row is None else dict(row)
+
+
+@cache
+def _newest_of(*names: str) -> Select[Any]:
+    """The database goes back from the newest version to the first that is asked for, and no further."""
+    return _submissions(*names).order_by(None).order_by(SUBMISSIONS.c.version.desc()).limit(1)
+
+
+def periods_submitted(connection: Connection, collection: str, region: str) -> list[str]:
+    """The periods for which a region has sent something. Each is looked up from the one before, whatever versions there are."""
+    return list(connection.execute(_periods(), {"collection": collection, "region": region}).scalars())
+
+
+@cache
+def _periods() -> Select[Any]:
+    mine = [SUBMISSIONS.c[name] == bindparam(name) for name in ("collection", "region")]
+    found = select(func.min(SUBMISSIONS.c.period).label("period")).where(*mine).cte("periods", recursive=True)
+    later = select(func.min(SUBMISSIONS.c.period)).where(*mine, SUBMISSIONS.c.period > found.c.period).scalar_subquery()
+    found = found.union_all(select(later).where(found.c.period.is_not(None)))
+    return select(found.c.period).where(found.c.period.is_not(None))
+
+
+def latest_submissions(connection: Connection, regions: Sequence[str], collection: str | None = None) -> list[dict[str, Any]]:
+    """The newest version of each return of these regions, with its state."""
+    asked = {"regions": list(regions)} | ({} if collection is None else {"collection": collection})
+    return [dict(row) for row in connection.execute(_newest_of_each(*sorted(asked)), asked).mappings()]
+
+
+@cache
+def _newest_of_each(*names: str) -> Select[Any]:
+    key = [SUBMISSIONS.c[name] for name in ("collection", "region", "period")]
+    newest = select(*key, func.max(SUBMISSIONS.c.version).label("version")).group_by(*key).where(*map(_wanted, names)).subquery()
+    same = (SUBMISSIONS.c[name] == newest.c[name] for name in ("collection", "region", "period", "version"))
+    return _submissions().join(newest, and_(*same))
+
+
+def references_in_force(
+    connection: Connection, regions: Sequence[str], collection: str | None = None
+) -> dict[tuple[str, str, str], str]:
+    """References of the accepted versions of these regions, by collection, region and period."""
+    asked = {"regions": list(regions)} | ({} if collection is None else {"collection": collection})
+    query = _accepted(*sorted(asked))
+    return {(row.collection, row.region, row.period): row.reference for row in connection.execute(query, asked)}
+
+
+@cache
+def _accepted(*names: str) -> Select[Any]:
+    accepted, later = STEPS.alias("accepted"), STEPS.alias("later")
+    since = select(later.c.step).where(later.c.submission_id == SUBMISSIONS.c.id, later.c.step > accepted.c.step)
+    return (
+        select(*(SUBMISSIONS.c[name] for name in ("collection", "region", "period", "reference")))
+        .join(accepted, and_(accepted.c.submission_id == SUBMISSIONS.c.id, accepted.c.state == "accepted"))
+        .where(~since.exists(), *map(_wanted, names))
+        .order_by(SUBMISSIONS.c.version)
+    )
 
 
 def stored_rows(connection: Connection, numbers: Sequence[int]) -> dict[int, list[tuple[int, dict[str, Any]]]]:
