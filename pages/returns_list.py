@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import pandas
 import streamlit as st
 
 from pages import _frame as frame
 from pages._return import one, told_done
 from pilots import collections, returns
 from pilots.deadlines import late_words
-from pilots.life import STATES
+from pilots.life import NOT_SENT, STATES
 from pilots.places import region_names
 from pilots.receipts import Receipt
+from pilots.register import ENGLAND
 from pilots.tables import moment
 
 ALL = "All"
+SHOWN = 500  # returns to choose from at once
 
 
 def row(receipt: Receipt) -> dict[str, str]:
@@ -31,38 +34,64 @@ def row(receipt: Receipt) -> dict[str, str]:
     }
 
 
-def listing(found: list[Receipt]) -> None:
-    """The list, narrowed to one region, period or state, and a return to open."""
+def listing(found: list[Receipt], whole: bool) -> None:
+    """A return to open, and the list: all that fit, or the newest of them."""
     rows = [row(receipt) for receipt in found]
-    left, middle, right = st.columns(3)
-    regions = sorted({each["Region"] for each in rows})
-    region = left.selectbox("Region", [ALL, *regions] if len(regions) > 1 else regions)
-    period = middle.selectbox("Period", [ALL, *sorted({each["Period"] for each in rows if each["Period"]}, reverse=True)])
-    state = right.selectbox("State", [ALL, *sorted({each["State"] for each in rows})])
-    chosen = {"Region": region, "Period": period, "State": state}
-    shown = [each for each in rows if all(value in (ALL, each[name]) for name, value in chosen.items())]
-    references = [each["Reference"] for each in shown]
+    references = [each["Reference"] for each in rows]
     opened = st.session_state.pop("opened", None)
-    if opened in references:
+    if opened is not None:
         st.session_state["reference"] = opened
+        references = references if opened in references else [opened, *references]
     reference = st.selectbox("Open a return", references, index=None, key="reference", placeholder="Choose a reference")
-    title, table = f"{len(shown):,} of {len(rows):,} returns", frame.records(shown, {name: name for name in rows[0]})
+    title = f"{len(rows):,} return{'' if len(rows) == 1 else 's'}" if whole else f"The newest {len(rows):,} returns"
+    table = frame.records(rows, {name: name for name in rows[0]})
     if reference:
         one(reference)
         with st.expander(title):
-            frame.long_table(table, "returns")
+            listed(table, whole)
     else:
         st.header(title)
-        frame.long_table(table, "returns")
+        listed(table, whole)
+
+
+def listed(table: pandas.DataFrame, whole: bool) -> None:
+    """The list, and how to come to what is not in it."""
+    if not whole:
+        st.write("There are more. To see them, choose a region, a period or a state.")
+    frame.long_table(table, "returns")
+
+
+def narrowed() -> dict[str, str | None]:
+    """What the reader wants to see: one region, one period, one state, or all."""
+    left, middle, right = st.columns(3)
+    codes = frame.acting().regions or (*region_names(), ENGLAND)
+    region = left.selectbox("Region", [None, *codes] if len(codes) > 1 else codes, format_func=region_named)
+    period = middle.selectbox("Period", [None, *returns.periods_sent(frame.store(), frame.acting())], format_func=or_all)
+    states = [name for name in STATES if name != NOT_SENT]
+    state = right.selectbox("State", [None, *states], format_func=lambda name: STATES[name].words.capitalize() if name else ALL)
+    return {"region": region, "period": period, "status": state}
+
+
+def region_named(code: str | None) -> str:
+    """A region in the list to choose from."""
+    return ALL if code is None else region_names().get(code, "England")
+
+
+def or_all(text: str | None) -> str:
+    """A choice as it reads."""
+    return text or ALL
 
 
 def main() -> None:
     """Show the screen."""
     st.title("Returns")
     told_done()
-    found = returns.submissions(frame.store(), frame.acting())
+    chosen = narrowed()
+    found = returns.submissions(frame.store(), frame.acting(), **chosen, newest=SHOWN + 1)
     if found:
-        listing(found)
+        listing(found[:SHOWN], whole=len(found) <= SHOWN)
+    elif any(chosen[name] for name in ("period", "status")):
+        st.write("No return fits what you chose.")
     else:
         st.write("No returns have been sent yet.")
 

@@ -21,11 +21,12 @@ from pilots.decisions import (
 from pilots.errors import UserError
 from pilots.explanations import CHECK_PREFIX, check_reference, check_row
 from pilots.life import LIVE, LONGEST_REASON
+from pilots.periods import parse
 from pilots.receipts import Receipt
 from pilots.storage import Store
 from pilots.storage.blobs import kept_bytes
 from pilots.storage.checks import mark_nil, stored_checks, stored_findings
-from pilots.storage.submissions import VersionTaken, latest_of_file, latest_submission, stored_submissions
+from pilots.storage.submissions import VersionTaken, latest_of_file, latest_submission, sent_periods, stored_submissions
 from pilots.targets import Target, collections, context_of, rows_of, target_of
 from pilots.uploads import ReturnNotAccepted, examine, explained, keep_version, receive, repeated, submit
 
@@ -42,6 +43,7 @@ __all__ = [
     "history",
     "latest",
     "original_file",
+    "periods_sent",
     "send_back_return",
     "sign_off_return",
     "submission",
@@ -240,17 +242,44 @@ def _own_regions(actor: Actor, region: str | None) -> list[str] | None:
 
 
 def submissions(
-    store: Store, actor: Actor, collection: str | None = None, region: str | None = None, period: str | None = None
+    store: Store,
+    actor: Actor,
+    collection: str | None = None,
+    region: str | None = None,
+    period: str | None = None,
+    status: str | None = None,
+    newest: int | None = None,
 ) -> list[Receipt]:
     """Submissions, newest first; a regional role sees those of its regions.
+
+    Args:
+        store: where.
+        actor: who looks.
+        collection: name of a collection, to see its returns only.
+        region: code of a region, to see its returns only.
+        period: to see the returns of this period only.
+        status: one of `pilots.life.STATES`, to see the returns in this state only.
+        newest: how many at most; None for all.
 
     Raises:
         NotAllowed: the actor may not read returns, or not those of this region.
     """
-    own = _own_regions(actor, region)
+    own, narrowed = _own_regions(actor, region), {"collection": collection, "region": region, "period": period, "status": status}
     with store.read() as connection:
-        rows = stored_submissions(connection, own, collection=collection, region=region, period=period)
+        rows = stored_submissions(connection, own, newest=newest, **narrowed)
     return [Receipt.from_row(row) for row in rows]
+
+
+def periods_sent(store: Store, actor: Actor) -> list[str]:
+    """The periods for which something was sent, newest first; a regional role sees those of its regions.
+
+    Raises:
+        NotAllowed: the actor may not read returns.
+    """
+    own = _own_regions(actor, None)
+    with store.read() as connection:
+        found = [parse(period) for period in sent_periods(connection, own) if period]
+    return [str(one) for one in sorted(found, key=lambda one: (one.start, str(one)), reverse=True)]
 
 
 def latest(store: Store, actor: Actor, collection: str, region: str, period: str) -> Receipt | None:

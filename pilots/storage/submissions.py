@@ -189,19 +189,24 @@ def _wanted(name: str) -> ColumnElement[bool]:
     return special[name] if name in special else SUBMISSIONS.c[name] == bindparam(name)
 
 
-def stored_submissions(connection: Connection, regions: Sequence[str] | None = None, **more: Any) -> list[dict[str, Any]]:
+def stored_submissions(
+    connection: Connection, regions: Sequence[str] | None = None, newest: int | None = None, **more: Any
+) -> list[dict[str, Any]]:
     """Submissions with their state, newest first, of these regions (None: all).
 
     Args:
         connection: a reading connection.
         regions: codes of regions; None for all.
+        newest: how many at most; None for all.
         **more: `collection=`, `region=`, `period=`, `reference=`, `status=`, `states=` (several) and `before=` (a version) narrow
             further; None does not.
     """
     asked: dict[str, Any] = {name: value for name, value in more.items() if value is not None}
     if regions is not None:
         asked["regions"] = list(regions)
-    return [dict(row) for row in connection.execute(_submissions(*sorted(asked)), asked).mappings()]
+    query = _submissions(*sorted(asked))
+    found = connection.execute(query if newest is None else query.limit(newest), asked)
+    return [dict(row) for row in found.mappings()]
 
 
 def stored_submission(connection: Connection, reference: str) -> dict[str, Any] | None:
@@ -251,6 +256,12 @@ def _periods() -> Select[Any]:
     later = select(func.min(SUBMISSIONS.c.period)).where(*mine, SUBMISSIONS.c.period > found.c.period).scalar_subquery()
     found = found.union_all(select(later).where(found.c.period.is_not(None)))
     return select(found.c.period).where(found.c.period.is_not(None))
+
+
+def sent_periods(connection: Connection, regions: Sequence[str] | None = None) -> set[str]:
+    """The periods of all submissions of these regions (None: all); blank where a collection has none."""
+    query = select(SUBMISSIONS.c.period).distinct()
+    return set(connection.execute(query if regions is None else query.where(SUBMISSIONS.c.region.in_(list(regions)))).scalars())
 
 
 def latest_submissions(connection: Connection, regions: Sequence[str], collection: str | None = None) -> list[dict[str, Any]]:

@@ -183,6 +183,7 @@ ROWS: dict[str, Row] = {
     "returns.original_file": Row(READ, named(returns.original_file), "submitted"),
     "returns.submission": Row(READ, named(returns.submission), "submitted"),
     "returns.submission_rows": Row(READ, named(returns.submission_rows), "submitted"),
+    "returns.periods_sent": Row(NARROWED, plain(returns.periods_sent)),
     "returns.submissions": Row(NARROWED, plain(returns.submissions)),
     "returns.submit_return": Row(
         SEND, lambda store, actor, f: returns.submit_return(store, actor, EHCP, NORTH_EAST, TERM, FILE, f.content)

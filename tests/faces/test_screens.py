@@ -247,8 +247,13 @@ def test_a_lead_sees_the_returns_of_the_own_region_only(
     shown = screen()
     shown.sign_in("Lead of London")
     shown.go(RETURNS)
-    assert "1 of 1 returns" in shown.words
+    assert "1 return " in shown.words
     assert "E12000007" in shown.words and "E12000001" not in shown.words
+    shown.choose("State", "accepted")
+    assert "No return fits what you chose." in shown.words
+    shown.choose("State", "submitted")
+    shown.choose("Period", PERIOD)
+    assert "E12000007" in shown.words
 
 
 def test_words_from_a_file_are_shown_and_never_run(

@@ -68,6 +68,9 @@ def test_from_check_to_acceptance_and_a_new_version(store: Store, staff: People,
     returns.accept_return(store, staff["evaluator"], second.reference)
     assert returns.submission(store, lead, first.reference).status == "superseded"
     assert [one.reference for one in returns.submissions(store, lead)] == [second.reference, first.reference]
+    assert [one.reference for one in returns.submissions(store, lead, newest=1)] == [second.reference]
+    assert [one.reference for one in returns.submissions(store, lead, status="superseded")] == [first.reference]
+    assert returns.periods_sent(store, lead) == [TERM]
     newest = returns.latest(store, lead, EHCP, NORTH_EAST, TERM)
     assert newest is not None and newest.reference == second.reference
 
@@ -226,6 +229,7 @@ def test_leads_read_their_own_region_only(store: Store, staff: People, lead: Act
     reference = send(store, lead, ehcp_csv(NORTH_EAST, TERM)).reference
     other = staff[f"lead-{NORTH_WEST}"]
     assert returns.submissions(store, other) == [] and returns.checks(store, other) == []
+    assert returns.periods_sent(store, other) == []
     reads: list[Callable[[Actor], object]] = [
         lambda actor: returns.submission(store, actor, reference),
         lambda actor: returns.submission_rows(store, actor, reference),
