@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -19,9 +19,9 @@ from pilots.demonstration.known import true_effects
 from pilots.errors import UserError
 from pilots.evidence import evidence, family, harms, joined, panel_for
 from pilots.fanout import Workers, fan_out
-from pilots.frozen import Data, Frozen
+from pilots.frozen import Data, Frozen, Shared
 from pilots.panels import Question, question
-from pilots.periods import parse
+from pilots.periods import containing, parse
 from pilots.plans import Plan
 from pilots.releases import Release
 from pilots.standing import Standing, standing
@@ -212,15 +212,16 @@ def _prepared(
     store: Store, release: Release, plans: Sequence[Plan], at: datetime, tell: Tell
 ) -> tuple[list[Waiting], list[Refusal]]:
     """The pieces of each plan, and the plans for which the release has no figures."""
-    spells, truths = releases.register_spells(store, release), true_effects(store)
+    data = Shared(store)
+    spells, truths = releases.register_spells(data, release), true_effects(store)
     made: list[Waiting] = []
     refused = []
     for number, plan in enumerate(plans):
         tell(number / len(plans), f"{plan.title}: reading the release")
         try:
             stands = standing(store, plan, at, spells)
-            mine = list(_pieces(store, release, plan, spells, truths, stands))
-            made.append(Waiting(plan, mine, _watched(store, release, plan, spells)))
+            mine = list(_pieces(data, release, plan, spells, truths, stands))
+            made.append(Waiting(plan, mine, _watched(data, release, plan, spells)))
         except UserError as error:
             refused.append(Refusal(plan, str(error)))
     return made, refused
@@ -242,20 +243,27 @@ def _pieces(
 
 
 def _watched(store: Data, release: Release, plan: Plan, spells: pd.DataFrame) -> Watched:
-    """The guardrails of the plan's reform and outcomes that come by the plan's kind of period, each with its panel."""
+    """The guardrails of the plan's reform and outcomes, each with its panel, or why there is none."""
     choice = next(one for one in plan.estimators if one.name == plan.headline.estimator)
-    kind, found = parse(plan.first).kind, []
+    found: Watched = []
     for one in watched(plan.reform, plan.outcomes):
         about = outcome(one.outcome)
-        if about.frequency != kind:
-            continue
         panel: Panel | NotEstimable
         try:
-            panel = panel_for(_asked(store, release, plan, about, spells), choice)
+            panel = panel_for(_asked(store, release, _by_periods_of(plan, about), about, spells), choice)
         except UserError as error:
             panel = NotEstimable(str(error), "")
         found.append((one, panel))
     return found
+
+
+def _by_periods_of(plan: Plan, about: Outcome) -> Plan:
+    """The plan over the same time in the periods by which an outcome comes; covariates come by the plan's own periods only."""
+    first, last = parse(plan.first), parse(plan.last)
+    if about.frequency == first.kind:
+        return plan
+    window = (str(containing(first.start, about.frequency)), str(containing(last.end, about.frequency)))
+    return replace(plan, first=window[0], last=window[1], covariates=())
 
 
 def _asked(store: Data, release: Release, plan: Plan, about: Outcome, spells: pd.DataFrame) -> Question:

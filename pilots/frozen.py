@@ -1,7 +1,7 @@
 """What a release holds, as evaluations read it: from a store, or out of a bundle where there is no store at all."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -26,7 +26,20 @@ class Frozen:
     sources: frozenset[str]
 
 
-Data = Store | Frozen
+@dataclass(frozen=True, eq=False)
+class Shared:
+    """A store of which the rows of a collection are read once, however many questions of one call rest on them.
+
+    Attributes:
+        store: which.
+        frames: what was read, by reference of the release and collection. Whoever takes one leaves it as it is.
+    """
+
+    store: Store
+    frames: dict[tuple[str, str], pd.DataFrame] = field(default_factory=dict)
+
+
+Data = Store | Frozen | Shared
 
 
 def released_rows(data: Data, release: str, collection: str) -> list[dict[str, Any]]:
@@ -44,7 +57,7 @@ def released_rows(data: Data, release: str, collection: str) -> list[dict[str, A
         if collection not in data.sources:
             raise RuntimeError(f"{collection} was not taken along with the rest of {release}")
         return [dict(row) for row in data.rows if row["collection"] == collection]
-    with data.read() as connection:
+    with _store(data).read() as connection:
         return stored_releases.released_rows(connection, release, collection)
 
 
@@ -53,5 +66,9 @@ def vintage_values(data: Data, references: Sequence[str], measures: Sequence[str
     if isinstance(data, Frozen):
         wanted = data.values["reference"].isin(list(references)) & data.values["measure"].isin(list(measures))
         return data.values[wanted].reset_index(drop=True)
-    with data.read() as connection:
+    with _store(data).read() as connection:
         return stored_published.vintage_values(connection, references, measures)
+
+
+def _store(data: Store | Shared) -> Store:
+    return data.store if isinstance(data, Shared) else data

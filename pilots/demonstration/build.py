@@ -181,14 +181,16 @@ def _release(store: Store, evaluator: Actor) -> Release:
 
 
 def _run_plans(store: Store, evaluator: Actor, release: Release, tell: Progress) -> None:
+    """Run the plans side by side, and the last one by name after them: screens open on the newest run."""
     done = {run.document["plan_digest"] for run in runs.runs(store, evaluator)}
-    plans = demonstration_plans()
-    for number, plan in enumerate(plans):
-        if plan.digest in done:
-            continue
-        runs.evaluate(store, evaluator, plan, release, _part(tell, number, len(plans), plan.title))
+    *others, last = demonstration_plans()
+    for plans, begins, ends in ((others, 0.0, 0.95), ([last], 0.95, 1.0)):
+        waiting = [plan for plan in plans if plan.digest not in done]
+        made = runs.evaluate_plans(store, evaluator, waiting, release, _part(tell, begins, ends))
+        if made.refused:
+            raise UserError(f"{made.refused[0].plan.title}: {made.refused[0].reason}")
 
 
-def _part(tell: Progress, number: int, count: int, title: str) -> Progress:
+def _part(tell: Progress, begins: float, ends: float) -> Progress:
     """Progress of one part of several."""
-    return lambda share, words: tell((number + share) / count, f"{title}: {words}")
+    return lambda share, words: tell(_between(begins, ends, share), words)

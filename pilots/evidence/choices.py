@@ -20,7 +20,7 @@ FEWEST = 2  # authorities that compare, below which a choice is none
 
 
 def specifications(plan: Plan, asked: Question) -> Iterator[Specification]:
-    """The product of the declared choices: estimator, who compares, weights, and the first period of the window."""
+    """The declared choices: estimator, window and who compares; and the other weights, where who compares is as planned."""
     panels = list(_panels(plan, asked))
     choices = [one for one in plan.estimators if one.name not in APART]
     for choice, (words, panel, plain) in product(choices, panels):
@@ -30,20 +30,19 @@ def specifications(plan: Plan, asked: Question) -> Iterator[Specification]:
 
 
 def _panels(plan: Plan, asked: Question) -> Iterator[tuple[dict[str, str], Panel, bool]]:
-    weighed = plan.weights == "denominator"
-    weights = [("by size" if weighed else "alike", asked.panel, True)]
+    weights = ("by size", "alike") if plan.weights == "denominator" else ("alike", "by size")
+    chosen = [(who, weights[0], asked.panel, keep) for who, keep in _comparisons(plan, asked.panel)]
     if asked.other_weights is not None:
-        weights.append(("alike" if weighed else "by size", asked.other_weights, False))
-    for how, panel, own in weights:
-        for (who, keep), since in product(_comparisons(plan, panel), (0, 1)):
-            chosen = panel if keep.all() else panel.select(keep)
-            if since:
-                first = int(chosen.cohort[chosen.treated].min()) if chosen.treated.any() else 0
-                if first < 4:  # a shorter window needs enough periods before the first start
-                    continue
-                chosen = chosen.without_first(since)
-            words = {"comparison": who, "weights": how, "window": f"from {chosen.periods[0]}"}
-            yield words, chosen, own and who == PLANNED and not since
+        chosen.append((PLANNED, weights[1], asked.other_weights, np.ones(len(asked.other_weights.units), bool)))
+    for (who, how, whole, keep), since in product(chosen, (0, 1)):
+        panel = whole if keep.all() else whole.select(keep)
+        if since:
+            first = int(panel.cohort[panel.treated].min()) if panel.treated.any() else 0
+            if first < 4:  # a shorter window needs enough periods before the first start
+                continue
+            panel = panel.without_first(since)
+        words = {"comparison": who, "weights": how, "window": f"from {panel.periods[0]}"}
+        yield words, panel, how == weights[0] and who == PLANNED and not since
 
 
 def _comparisons(plan: Plan, panel: Panel) -> Iterator[tuple[str, np.ndarray]]:
