@@ -8,6 +8,7 @@ from evaluation import NotEstimable, Panel
 from pilots.catalogue import reform
 from pilots.plans import Plan
 
+ALONE = "nobody compares, so whatever else changed at the start is in the departure from the earlier trend"
 WITH, WITHOUT = "With the reform", "Without"
 
 
@@ -15,6 +16,17 @@ def not_causal(plan: Plan) -> NotEstimable | None:
     """Why no effect of the plan's reform is estimated, as the catalogue says; None where one can be asked for."""
     about = reform(plan.reform)
     return NotEstimable(about.not_causal, about.remedy) if about.not_causal else None
+
+
+def without_twin(panel: Panel) -> NotEstimable | None:
+    """Why nothing can be set beside the figures of a panel, where all of them are from where and while the reform runs."""
+    running = panel.treated[:, None] & (np.arange(len(panel.periods)) >= panel.cohort[:, None])
+    if (panel.weights[0] > 0)[~running].any():
+        return None
+    return NotEstimable(
+        "figures come only from where and while the reform runs, so nothing can be set beside them",
+        "Read their level, and set a limit to it instead of a margin.",
+    )
 
 
 def described(panel: Panel) -> list[dict[str, Any]]:

@@ -27,7 +27,7 @@ from evaluation.verdict import not_estimable_verdict, verdict
 from pilots.catalogue import Outcome
 from pilots.costs import Spent
 from pilots.evidence import apart, belief
-from pilots.evidence.causes import described, not_causal
+from pilots.evidence.causes import ALONE, described, not_causal
 from pilots.evidence.cautions import warnings_of
 from pilots.evidence.names import named
 from pilots.makeup import makeup
@@ -37,7 +37,6 @@ from pilots.plans import EstimatorChoice, Plan
 
 Results = dict[tuple[int, str], Result | NotEstimable]
 POWER = 0.8  # with which an effect counts as one that would have been seen
-ALONE = "nobody compares, so whatever else changed at the start is in the departure from the earlier trend"
 AGGREGATES = ("overall", "event_time", "cells", "cohort", "calendar", "region")
 
 

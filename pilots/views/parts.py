@@ -118,8 +118,10 @@ def guardrails_table(*questions: Question) -> pandas.DataFrame:
 
 
 def harms_table(document: Mapping[str, Any]) -> pandas.DataFrame:
-    """All that is watched for harm in a run: the guardrails of its reform, then the outcomes of its plan that are some."""
-    return _harms_frame(_watched(document))
+    """All that is watched for harm in a run: outcomes of its plan, the guardrails of its reform, and what no return measures."""
+    unseen = {"reason": "no return measures it", "remedy": ""}
+    missed = [{"outcome": what, "label": what.capitalize(), "not_estimable": unseen} for what in document.get("unwatched") or []]
+    return _harms_frame([*_watched(document), *missed])
 
 
 def harm_words(document: Mapping[str, Any]) -> list[str]:

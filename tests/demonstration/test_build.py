@@ -10,7 +10,7 @@ from data_contracts import contracts
 from evaluation import Result, estimate
 from pilots import accounts, register, releases, returns, runs
 from pilots.access import EVALUATOR, LEAD, LOCAL_ADMINISTRATOR, Actor, NotAllowed
-from pilots.catalogue import reforms
+from pilots.catalogue import reforms, watched
 from pilots.demonstration import (
     DEFAULT_SEED,
     Programme,
@@ -141,7 +141,9 @@ def test_cost_stands_beside_an_effect(built: Any) -> None:
 def test_harm_is_told_beside_every_effect(built: Any) -> None:
     for run in runs.runs(built.store, LOCAL_ADMINISTRATOR):
         kinds = {one["outcome"]: one.get("kind") for one in run.document["harms"]}
-        assert kinds, run.document["plan"]
+        asked = [one["outcome"] for one in run.document["questions"]]
+        assert list(kinds) == [one.outcome for one in watched(run.document["reform"], asked)], run.document["plan"]
+        assert all(one["not_estimable"]["reason"] for one in run.document["harms"] if not one.get("kind"))
         assert all(kind in ("harm_seen", "harm_ruled_out", "cannot_tell", None) for kind in kinds.values())
     digital = next(one for one in runs.runs(built.store, LOCAL_ADMINISTRATOR) if one.document["plan"]["plan"] == "digital_ehcp")
     (exceptions,) = (one for one in digital.document["harms"] if one["outcome"] == "termly_exceptions")

@@ -43,8 +43,10 @@ def test_harm_is_said_with_its_margin_and_what_no_return_measures() -> None:
         "No return measures: thinner plans",
     ]
     table = harms_table(document())
-    assert list(table["Margin"]) == ["2 points", "1"] and table["In words"][1] == "Not estimable: no figures."
-    assert list(table["Why"]) == ["Flattery.", ""]
+    assert list(table["Watched for harm"]) == ["Exceptions", "Other", "Thinner plans"]
+    assert list(table["Margin"]) == ["2 points", "1", "none declared"]
+    assert list(table["In words"])[1:] == ["Not estimable: no figures.", "Not estimable: no return measures it."]
+    assert list(table["Why"]) == ["Flattery.", "", ""]
 
 
 def test_a_run_from_before_guardrails_of_reforms_still_shows() -> None:

@@ -13,6 +13,8 @@ import yaml
 
 from pilots import published, releases, runs
 from pilots.access import EVALUATOR, LEAD, LOCAL_ADMINISTRATOR, RESEARCHER, Actor, NotAllowed
+from pilots.answers import _by_periods_of
+from pilots.catalogue import outcome, watched
 from pilots.errors import UserError
 from pilots.places import alike, authorities, bordering, partnerships
 from pilots.plans import Plan, load_plan, named_plan
@@ -257,6 +259,15 @@ def test_a_comparison_by_likeness_or_without_neighbours_is_a_choice_of_the_plan_
         assert found["design"]["comparison_units"] == len(codes - treated - LEFT_OUT)
         assert found["headline"]["estimate"] == pytest.approx(by_hand(known, treated | codes), rel=1e-12)
         assert curve[words[who]] == pytest.approx(by_hand(known, treated | codes), rel=1e-12)
+
+
+def test_each_guardrail_has_a_row_whatever_periods_it_comes_by(run: runs.Run) -> None:
+    rows = {one["outcome"]: one for one in run.document["harms"]}
+    assert set(rows) == {one.outcome for one in watched("change_programme", ["timeliness_20_weeks"])}
+    absent = rows["severe_absence_primary"]["not_estimable"]["reason"]
+    assert "has no published figures for" in absent and "absence" in absent
+    years = _by_periods_of(named_plan("ehcp_timeliness"), outcome("severe_absence_primary"))
+    assert (years.periods[0], years.periods[-1], years.plan) == ("2018/19", "2024/25", "ehcp_timeliness")
 
 
 def test_a_comparison_within_regions_and_weights_by_plans(run: runs.Run, own_store: Store) -> None:
