@@ -237,11 +237,8 @@ def _scripts(found: Run, plan: Plan) -> Files:
         "@PLAN_DIGEST@": document["plan_digest"],
         "@CODE@": document["code_version"],
         "@RESULTS_DIGEST@": document["results_digest"],
-        "@OUTCOMES_R@": ", ".join(f'"{name}"' for name in plan.outcomes),
         "@OUTCOMES_STATA@": " ".join(plan.outcomes),
-        "@CONTROL_R@": "nevertreated" if never else "notyettreated",
         "@CONTROL_STATA@": "" if never else " notyet",
-        "@BASE_R@": str(options.get("base", "varying")),
         "@BASE_STATA@": " long2" if options.get("base") == "universal" else "",
         "@SYNTHETIC@": "The figures are synthetic: names and codes are real, numbers are not.\n" if document["synthetic"] else "",
     }

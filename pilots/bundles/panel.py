@@ -89,7 +89,7 @@ def _intensity(asked: Question) -> np.ndarray:
 
 def stata_bytes(frame: pd.DataFrame, about: Outcome, covariates: tuple[str, ...], made_at: datetime) -> bytes:
     """A panel as a Stata file (version 14 and later) with a label on every variable."""
-    labels = {**LABELS, "value": f"{about.label}, {about.effect_unit}"}
+    labels = {**LABELS, "value": f"{about.label}, {about.unit}"}
     labels |= {f"covariate_{at}": name for at, name in enumerate(covariates, start=1)}
     kept = io.BytesIO()
     frame.to_stata(

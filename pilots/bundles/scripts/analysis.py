@@ -1,10 +1,12 @@
 """The two-way and group-time effects of this run with pandas and linearmodels alone, set beside the run's own numbers.
 
-Run it in the bundle's folder: python analysis.py. The exit code is 1 where a number differs by more than one part in 1e9.
+Run it in the bundle's folder: python analysis.py. All numbers go to analysis.csv. The exit code is 1 where one differs by more
+than one part in 1e9. Errors are clustered ones (CR1) and stand beside those of the run that are the same.
 """
 
 import json
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -13,21 +15,27 @@ from linearmodels.panel import PanelOLS
 
 TOLERANCE = 1e-9
 FOLDER = Path(__file__).resolve().parent
+LABEL = ["outcome", "estimator", "aggregate", "cluster", "event_time", "cohort", "period", "region"]
+TEXT = {"cohort": str, "period": str, "region": str}
 
 
+@cache
 def panel_of(outcome):
-    """The cells of an outcome that have a figure, one row an authority and period."""
-    frame = pd.read_csv(FOLDER / "panel" / f"{outcome}.csv", dtype={"period": str})
-    frame = frame[frame["first_time"] != 1]  # with the reform throughout: no period before it
-    return frame[(frame["weight"] > 0) & frame["value"].notna()]
+    """The cells of an outcome that have a figure, one row an authority and period; and the labels of all periods."""
+    whole = pd.read_csv(FOLDER / "panel" / f"{outcome}.csv", dtype=TEXT)
+    periods = list(whole.drop_duplicates("time").sort_values("time")["period"])
+    frame = whole[whole["first_time"] != 1]  # with the reform throughout: no period before it
+    return frame[(frame["weight"] > 0) & frame["value"].notna()], periods
 
 
-def two_way(frame, aggregate, cluster):
+@cache
+def two_way(outcome, aggregate, cluster):
     """Two-way fixed effects: event time (None for the one effect of `overall` and the average) to (estimate, standard error).
 
-    Errors are clustered, times G/(G - 1) and (n - 1)/(n - k), where k counts the effects and the periods, and not the
+    The factor of the errors is G/(G - 1) times (n - 1)/(n - k), where k counts the effects and the periods, and not the
     authorities, which lie within clusters.
     """
+    frame, _ = panel_of(outcome)
     if aggregate == "overall":
         columns, times = frame[["post"]].astype(float), [None]
     else:
@@ -35,13 +43,8 @@ def two_way(frame, aggregate, cluster):
         columns = pd.DataFrame({f"at {time}": (frame["event_time"] == time).astype(float) for time in times})
     index = pd.MultiIndex.from_arrays([frame["unit"], frame["time"]])
     codes = pd.DataFrame({"cluster": pd.factorize(frame[cluster], sort=True)[0]}).set_axis(index)
-    model = PanelOLS(
-        frame["value"].set_axis(index),
-        columns.set_axis(index),
-        weights=frame["weight"].set_axis(index),
-        entity_effects=True,
-        time_effects=True,
-    )
+    value, weights = frame["value"].set_axis(index), frame["weight"].set_axis(index)
+    model = PanelOLS(value, columns.set_axis(index), weights=weights, entity_effects=True, time_effects=True)
     fit = model.fit(cov_type="clustered", clusters=codes, debiased=False, group_debias=True, auto_df=False, count_effects=False)
     n, k = len(frame), columns.shape[1] + frame["time"].nunique()
     covariance = fit.cov.to_numpy() * n / (n - k)
@@ -53,63 +56,128 @@ def two_way(frame, aggregate, cluster):
     return found
 
 
-def group_time(frame, options):
-    """Group-time effects as differences of differences of means: (cohort, period) to (effect, event time, size of the cohort)."""
-    wide = frame.pivot(index="unit", columns="time", values="value")
-    weight = frame.pivot(index="unit", columns="time", values="weight").reindex(columns=wide.columns)
+@cache
+def group_time(outcome, control, base_period, by_region):
+    """Every group-time effect as a difference of differences of means, and what each authority has to do with it.
+
+    Returns:
+        effects: cohort, time, event, region, estimate, size (of the cohort), one row an effect.
+        scores: authorities × effects; an effect's error is the root of the sum of squares of its scores by cluster.
+        members: authorities × effects; who belongs to the cohort.
+        entered: authorities × effects; who is in the means.
+        who: authorities with region, partnership and size (their weight when first seen).
+    """
+    frame, periods = panel_of(outcome)
+    wide = frame.pivot(index="unit", columns="time", values="value").reindex(columns=range(1, len(periods) + 1))
+    who = frame.sort_values("time").groupby("unit")[["authority", "region", "partnership", "weight", "first_time"]].first()
+    start = who["first_time"].where(who["first_time"] > 0, np.inf)
     times = list(wide.columns)
-    first = frame.groupby("unit")["first_time"].first()
-    size = weight.bfill(axis=1).iloc[:, 0]
-    start = first.where(first.isin(times), np.inf)
     if np.isfinite(start).all():  # nobody is without the reform throughout: the last to start compare, up to their start
         times = [time for time in times if time < start.max()]
         start = start.where(start < start.max(), np.inf)
-    never_only = options.get("control", "never_treated") == "never_treated"
-    universal = options.get("base", "varying") == "universal"
-    found = {}
+    rows, scores, members, entered = [], [], [], []
     for cohort in sorted(set(start[np.isfinite(start)])):
-        before = [time for time in times if time < cohort]
-        if not before:
-            continue
-        for time in times if universal else times[1:]:
-            base = before[-1] if universal or time >= cohort else times[times.index(time) - 1]
+        places = sorted(set(who.loc[start == cohort, "region"])) if by_region else [None]
+        for time in times if base_period == "universal" else times[1:]:
+            base = cohort - 1 if base_period == "universal" or time >= cohort else time - 1
+            others = np.isinf(start) if control == "never_treated" else (start > max(time, base)) & (start != cohort)
             change = wide[time] - wide[base]
-            others = np.isinf(start) if never_only else (start > max(time, base)) & (start != cohort)
-            sides = [change[(start == cohort) & change.notna()], change[others & change.notna()]]
-            if all(len(side) for side in sides):
-                means = [np.average(side, weights=size[side.index]) for side in sides]
-                event = times.index(time) - times.index(cohort) if cohort in times else int(time - cohort)
-                found[int(cohort), int(time)] = (means[0] - means[1], event, size[start == cohort].sum(), time == base)
-    return found
+            for place in places:
+                own = (start == cohort) & ((who["region"] == place) | (place is None))
+                score, estimate = pd.Series(0.0, index=wide.index), 0.0
+                sides = [(own & change.notna(), 1.0), (others & change.notna(), -1.0)]
+                if not all(side.any() for side, _ in sides):
+                    continue
+                for side, sign in sides:
+                    share = (who["weight"] * side) / (who["weight"] * side).sum()
+                    mean = (share * change.fillna(0.0)).sum()
+                    estimate += sign * mean
+                    score += sign * share * (change.fillna(0.0) - mean)
+                rows.append((int(cohort), time, int(time - cohort), place, estimate, (who["weight"] * own).sum()))
+                scores.append(score)
+                members.append(own)
+                entered.append(sides[0][0] | sides[1][0])
+    effects = pd.DataFrame(rows, columns=["cohort", "time", "event", "region", "estimate", "size"])
+    return effects, *(np.array(one).T for one in (scores, members, entered)), who
 
 
-def averaged(effects, keep):
-    """Mean of the effects that are kept, by the size of their cohorts; None where there is none."""
-    kept = [one for one in effects.values() if keep(one)]
-    return np.average([one[0] for one in kept], weights=[one[2] for one in kept]) if kept else None
+def averaged(found, keep):
+    """The mean of the effects that are kept, by the size of their cohorts: estimate, scores, who is in it.
+
+    The sizes are estimated too: an authority more moves the mean towards its own cohort's effect.
+    """
+    effects, scores, members, entered, who = found
+    kept = effects["size"].to_numpy() * keep
+    share = kept / kept.sum()
+    estimate = share @ effects["estimate"]
+    moved = members[:, keep] @ (effects["estimate"][keep] - estimate) / kept.sum()
+    return estimate, scores @ share + who["weight"].to_numpy() * moved, entered[:, keep].any(axis=1)
 
 
-def found_by(row, frame, periods):
-    """(estimate, standard error) of one row of the run, worked out anew; None where these scripts do not cover it."""
-    options = json.loads(row["options"])
-    event = None if pd.isna(row["event_time"]) else int(row["event_time"])
-    if row["estimator"] == "two_way_fixed_effects":
-        if options or row["inference"] != "clustered" or row["aggregate"] not in ("overall", "event_time"):
-            return None
-        return two_way(frame, row["aggregate"], row["cluster"]).get(event)
-    if row["estimator"] != "group_time" or set(options) - {"control", "base"} or any(frame.columns.str.startswith("covariate_")):
-        return None
-    effects = group_time(frame, options)
+def mean_of(parts):
+    """The plain mean of averages."""
+    estimates, scores, entered = zip(*parts, strict=True)
+    return np.mean(estimates), np.mean(scores, axis=0), np.any(entered, axis=0)
+
+
+def mean_of_cohorts(found, each):
+    """The mean of the cohorts' effects by their sizes, which are estimated."""
+    effects, _, members, _, who = found
+    first = effects[effects["cohort"].isin(each)].drop_duplicates("cohort")
+    size = first["size"].to_numpy()
+    estimates, scores, entered = (np.array(one) for one in zip(*each.values(), strict=True))
+    estimate = size @ estimates / size.sum()
+    moved = members[:, first.index] @ (estimates - estimate) / size.sum()
+    return estimate, scores.T @ size / size.sum() + who["weight"].to_numpy() * moved, entered.any(axis=0)
+
+
+def aggregated(found, row, periods):
+    """One row of the run from its group-time effects: estimate, scores, who is in it."""
+    effects, scores, members, entered, who = found
+    after = (effects["event"] >= 0).to_numpy()
     if row["aggregate"] == "overall":
-        return averaged(effects, lambda one: one[1] >= 0), None
+        return averaged(found, after)
     if row["aggregate"] == "cells":
-        return effects[periods.index(row["cohort"]) + 1, periods.index(row["period"]) + 1][0], None
-    if row["aggregate"] != "event_time":
+        where = (periods.index(row["cohort"]) + 1, periods.index(row["period"]) + 1)
+        at = effects.index[(effects["cohort"] == where[0]) & (effects["time"] == where[1])][0]
+        return effects["estimate"][at], scores[:, at], entered[:, at]
+    if row["aggregate"] == "cohort":
+        each = {
+            one: averaged(found, after & (effects["cohort"] == one).to_numpy()) for one in sorted(set(effects["cohort"][after]))
+        }
+        return each[periods.index(row["cohort"]) + 1] if pd.notna(row["cohort"]) else mean_of_cohorts(found, each)
+    if row["aggregate"] == "region":
+        return averaged(found, after & ((effects["region"] == row["region"]).to_numpy() | pd.isna(row["region"])))
+    key = {"event_time": "event", "calendar": "time"}[row["aggregate"]]
+    label = row["event_time"] if key == "event" else row["period"]
+    if pd.notna(label):
+        wanted = label if key == "event" else periods.index(label) + 1
+        return averaged(found, (effects[key] == wanted).to_numpy() & (after | (key == "event")))
+    return mean_of([averaged(found, after & (effects[key] == one).to_numpy()) for one in sorted(set(effects[key][after]))])
+
+
+def clustered(scores, entered, clusters):
+    """The error by clusters, with the factor G/(G - 1)."""
+    count = clusters[entered].nunique()
+    sums = pd.Series(scores).groupby(clusters.to_numpy()).sum()
+    return np.sqrt((sums**2).sum() * count / (count - 1)) if count > 1 else np.nan
+
+
+def found_by(row):
+    """(estimate, standard error or None) of one row of the run, worked out anew; None where this script does not cover it."""
+    options, plain = json.loads(row["options"]), row["inference"] == "clustered"
+    frame, periods = panel_of(row["outcome"])
+    if row["estimator"] == "two_way_fixed_effects" and not options and row["aggregate"] in ("overall", "event_time"):
+        event = None if pd.isna(row["event_time"]) else int(row["event_time"])
+        estimate, error = two_way(row["outcome"], row["aggregate"], row["cluster"])[event]
+        return estimate, error if plain else None
+    covariates = frame.columns.str.startswith("covariate_").any()
+    if row["estimator"] != "group_time" or set(options) - {"control", "base"} or covariates:
         return None
-    if event is not None:
-        return averaged(effects, lambda one: one[1] == event), None
-    after = sorted({one[1] for one in effects.values() if one[1] >= 0})
-    return np.mean([averaged(effects, lambda one, at=at: one[1] == at) for at in after]), None
+    choices = (options.get("control", "never_treated"), options.get("base", "varying"))
+    found = group_time(row["outcome"], *choices, row["aggregate"] == "region")
+    estimate, scores, entered = aggregated(found, row, periods)
+    return estimate, clustered(scores, entered, found[-1][row["cluster"]]) if plain else None
 
 
 def far(mine, theirs):
@@ -119,29 +187,24 @@ def far(mine, theirs):
 
 def main():
     """Work every row out that can be, print it beside the run's, and say whether all agree."""
-    expected = pd.read_csv(FOLDER / "expected.csv", dtype={"cohort": str, "period": str})
-    rows, worst = [], 0.0
-    for outcome, mine in expected.groupby("outcome", sort=False):
-        whole = (
-            pd.read_csv(FOLDER / "panel" / f"{outcome}.csv", dtype={"period": str}).drop_duplicates("time").sort_values("time")
-        )
-        frame, periods = panel_of(outcome), list(whole["period"])
-        for row in mine.to_dict("records"):
-            found = None if row["kind"] == "reference" else found_by(row, frame, periods)
-            if found is None:
-                continue
-            gap = max(far(found[0], row["estimate"]), far(found[1], row["std_error"]))
-            worst = max(worst, gap)
-            label = {
-                name: row[name] for name in ("outcome", "estimator", "aggregate", "cluster", "event_time", "cohort", "period")
-            }
+    expected, rows = pd.read_csv(FOLDER / "expected.csv", dtype=TEXT), []
+    expected = expected[expected["kind"] != "reference"]
+    for row in expected.to_dict("records"):
+        found = found_by(row)
+        if found is not None:
+            gap = np.max([far(found[0], row["estimate"]), far(found[1], row["std_error"])])  # NaN where a number is none
             numbers = {"estimate": found[0], "run": row["estimate"], "std_error": found[1], "run_std_error": row["std_error"]}
-            rows.append({**label, **numbers, "apart": gap})
-    table = pd.DataFrame(rows)
+            rows.append({**{name: row[name] for name in LABEL}, **numbers, "apart": gap})
+    table = pd.DataFrame(rows, columns=[*LABEL, "estimate", "run", "std_error", "run_std_error", "apart"])
     table.to_csv(FOLDER / "analysis.csv", index=False)
-    print(table[table["aggregate"] == "overall"].to_string(index=False))
-    print(f"{len(table):,} of {len(expected):,} estimates worked out anew; the largest difference is {worst:.1e}.")
-    return 0 if len(table) and worst <= TOLERANCE else 1
+    if not len(table):
+        print(f"None of the run's estimates ({len(expected):,}) is one that this script covers: see README.md.")
+        return 0
+    print(table[table["aggregate"] == "overall"].drop(columns=LABEL[4:]).to_string(index=False))
+    errors, worst = int((table["std_error"].notna() & table["run_std_error"].notna()).sum()), table["apart"].max(skipna=False)
+    print(f"{len(table):,} of {len(expected):,} estimates and {errors:,} of their errors worked out anew.")
+    print(f"The largest difference is {worst:.1e}.")
+    return 0 if worst <= TOLERANCE else 1
 
 
 if __name__ == "__main__":
