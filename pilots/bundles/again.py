@@ -1,7 +1,6 @@
 """Running a bundle again, without any store, and saying what differs: file, submission, cell, code, number."""
 
 import hashlib
-import io
 import json
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -30,6 +29,7 @@ from pilots.typed_rows import digest
 from pilots.versions import code_version, library_versions
 
 SHOWN = 50  # differences of one kind that are told one by one
+WRITTEN = ("analysis.csv", "analysis_r.csv")  # by the scripts, when somebody ran them
 RETURNS, PUBLISHED = "data/returns/", "data/published/"
 LARGEST = 4 << 30  # bytes that a bundle may unpack to
 
@@ -81,7 +81,7 @@ def rerun_bundle(actor: Actor, place: Path, progress: Callable[[float, str], Non
     """
     check_actor_can(actor, "evaluate")
     files = _files(place)
-    manifest = _manifest(files, place)
+    manifest = _manifest(files)
     old, plan, kept = _of(files, RUN), load_plan(_text(files, PLAN)), _of(files, RELEASE)
     release = _release(kept)
     data = _data(files, frozenset(kept["read_by_plan"]))
@@ -115,17 +115,28 @@ def _silent(share: float, words: str) -> None:
 
 
 def _files(place: Path) -> dict[str, bytes]:
-    """Content by path, of a folder or a zip."""
+    """Content by path, of a folder or a zip; nothing is read of what is none, however large it is."""
     try:
         if place.is_dir():
-            return {path.relative_to(place).as_posix(): path.read_bytes() for path in sorted(place.rglob("*")) if path.is_file()}
-        with zipfile.ZipFile(io.BytesIO(place.read_bytes())) as archive:
-            if sum(one.file_size for one in archive.infolist()) > LARGEST:
-                raise BundleError(f"{place} unpacks to more than a bundle can hold. Ask whoever made it for another.")
-            inside = {one.filename: archive.read(one) for one in archive.infolist() if not one.is_dir()}
+            _check_is_bundle(place, (place / MANIFEST).is_file(), 0)
+            paths = [path for path in sorted(place.rglob("*")) if path.is_file()]
+            _check_is_bundle(place, True, sum(path.stat().st_size for path in paths))
+            return {path.relative_to(place).as_posix(): path.read_bytes() for path in paths}
+        with zipfile.ZipFile(place) as archive:
+            inside = {one.filename.partition("/")[2]: one for one in archive.infolist() if not one.is_dir()}
+            _check_is_bundle(place, MANIFEST in inside, sum(one.file_size for one in inside.values()))
+            return {name: archive.read(one) for name, one in inside.items()}
     except (OSError, zipfile.BadZipFile) as error:
-        raise BundleError(f"{place} is neither the folder of a bundle nor a zip of one: {error}") from error
-    return {name.partition("/")[2]: content for name, content in inside.items()}
+        raise BundleError(
+            f"{place} is neither the folder of a bundle nor a zip of one ({error}). Name what “pilots bundle” wrote."
+        ) from error
+
+
+def _check_is_bundle(place: Path, has_manifest: bool, size: int) -> None:
+    if not has_manifest:
+        raise BundleError(f"{place} is no bundle: it has no {MANIFEST}. Name the folder that “pilots bundle” wrote, or its zip.")
+    if size > LARGEST:
+        raise BundleError(f"{place} holds more than a bundle can. Ask whoever made it for another.")
 
 
 def _text(files: Mapping[str, bytes], name: str) -> str:
@@ -141,9 +152,7 @@ def _of(files: Mapping[str, bytes], name: str) -> dict[str, Any]:
         raise BundleError(f"{name} of the bundle cannot be read: {error}. Take the bundle anew.") from error
 
 
-def _manifest(files: Mapping[str, bytes], place: Path) -> dict[str, Any]:
-    if MANIFEST not in files:
-        raise BundleError(f"{place} is no bundle: it has no {MANIFEST}. Name the folder that “pilots bundle” wrote, or its zip.")
+def _manifest(files: Mapping[str, bytes]) -> dict[str, Any]:
     manifest = _of(files, MANIFEST)
     if manifest.get("format") != FORMAT:
         raise BundleError(
@@ -210,7 +219,7 @@ def _changed_files(files: Mapping[str, bytes], manifest: Mapping[str, Any]) -> I
             yield from (
                 f"{name}: vintage {words}" for words in _some(changed_cells(files[copy], files[name], keys, figures_kinds()))
             )
-    for name in sorted(set(files) - set(digests) - {MANIFEST}):
+    for name in sorted(set(files) - set(digests) - {MANIFEST, *WRITTEN}):
         yield f"{name} was not part of the bundle."
 
 

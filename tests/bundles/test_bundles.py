@@ -90,6 +90,7 @@ def test_what_is_missing_added_or_unreadable_is_said(stored_run: Stored, tmp_pat
     make_bundle(store, EVALUATES, run.run_id).write(folder)
     (folder / "analysis.do").unlink()
     (folder / "mine.txt").write_text("notes")
+    (folder / "analysis.csv").write_text("what the script wrote")
     again = rerun_bundle(EVALUATES, folder)
     assert again.same and not again.intact
     assert again.differences == ("analysis.do is missing.", "mine.txt was not part of the bundle.")
@@ -97,8 +98,15 @@ def test_what_is_missing_added_or_unreadable_is_said(stored_run: Stored, tmp_pat
     with pytest.raises(BundleError, match=r"ehcp_process.csv, line 2, data.requests: “many” is no integer"):
         rerun_bundle(EVALUATES, folder)
     (folder / "manifest.json").unlink()
+    with (folder / "large").open("wb") as handle:
+        handle.truncate(1 << 40)  # a folder that is none is not read: this file would fill the memory
     with pytest.raises(BundleError, match="is no bundle"):
         rerun_bundle(EVALUATES, folder)
+    (folder / "manifest.json").write_text("{}")
+    with pytest.raises(BundleError, match="holds more than a bundle can"):
+        rerun_bundle(EVALUATES, folder)
+    with pytest.raises(BundleError, match="neither the folder of a bundle nor a zip"):
+        rerun_bundle(EVALUATES, folder / "mine.txt")
 
 
 def ran(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
