@@ -22,6 +22,7 @@ from data_contracts.headings import plain
 from data_contracts.reading import Limits
 from data_contracts.reading.table import ROW, RawTable, cell_name, cell_place
 from data_contracts.report import Report
+from data_contracts.stages.text import tells_of_persons
 from data_contracts.stages.types import SPACE
 from data_contracts.stages.values import term_from
 from data_contracts.state import State
@@ -80,6 +81,7 @@ class Corrected:
         offered: corrections on offer that were not accepted.
         unknown: what was accepted but fits no correction on offer.
         text: the table with the corrections made, as CSV with the row numbers of the file; blank where none was made.
+        identifiers: whether the file was refused and holds identifiers of persons, in whatever cell of whatever sheet.
     """
 
     report: Report
@@ -87,6 +89,7 @@ class Corrected:
     offered: tuple[Correction, ...]
     unknown: tuple[str, ...]
     text: str
+    identifiers: bool = False
 
 
 Place = tuple[str | None, int, int]
@@ -132,6 +135,7 @@ def check_corrected(
         tuple(replace(one, before=shown(one.before)) for one in offered),
         tuple(sorted(wanted - used)),
         _as_csv(state.table) if made else "",
+        bool(report.errors) and tells_of_persons(state),
     )
 
 

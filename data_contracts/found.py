@@ -7,7 +7,7 @@ from typing import Any, overload
 import polars as pl
 
 from data_contracts.findings import SEVERITIES, SHOWN_VALUE, Finding, built_in, shown
-from data_contracts.personal import ANY
+from data_contracts.personal import ANY, SHORTEST_IDENTIFIER
 from data_contracts.reading.table import ROW, cell_place, column_letters
 
 _COLUMNS = ("rule", "severity", "message", "fix", "sheet", "row", "cell", "column", "value")
@@ -17,7 +17,6 @@ SCHEMA: dict[str, Any] = {name: pl.Int64 if name == "row" else pl.String for nam
     "place": pl.Int64,
 }
 _PLAIN = rf"^[ -~]{{0,{SHOWN_VALUE}}}$"
-_SHORTEST_IDENTIFIER = 6
 _PIECE = 5_000
 
 
@@ -105,7 +104,7 @@ def table_of(findings: Iterable[Finding]) -> pl.DataFrame:
 
 def shown_all(texts: pl.Series) -> pl.Series:
     """Every text as it may be shown (`findings.shown`); only odd ones are looked at one by one."""
-    long = texts.str.len_bytes() >= _SHORTEST_IDENTIFIER
+    long = texts.str.len_bytes() >= SHORTEST_IDENTIFIER
     odd = ~texts.str.contains(_PLAIN)
     if long.any():
         odd = odd | (long & texts.str.contains(ANY))

@@ -12,6 +12,7 @@ _AREAS = (
 )
 _TEN = r"\b[0-9]{3}[ -]?[0-9]{3}[ -]?[0-9]{4}\b"
 NOT_SHOWN = "(not shown)"
+SHORTEST_IDENTIFIER = 5  # characters: a postcode such as M11AA
 
 
 def _is_number_of_person(text: str) -> bool:

@@ -16,6 +16,7 @@ from pilots.storage import deadlines as stored
 from pilots.storage.audit import began_at
 from pilots.storage.base import now
 from pilots.targets import Target, target_of
+from pilots.wording import check_tells_of_nobody
 
 PREFIX = "MORE-TIME-"
 
@@ -150,6 +151,7 @@ def ask_extension(store: Store, actor: Actor, collection: str, region: str, peri
     target, words = target_of(collection, region, period), reason.strip()
     if not words or len(words) > LONGEST_REASON:
         raise DeadlineError(f"Say why more time is needed, in at most {LONGEST_REASON:,} characters.")
+    check_tells_of_nobody([words])
     detail: dict[str, Any] = {"until": until.isoformat(), "reason": words}
     with store.write(actor, "ask_extension", target.name, detail) as connection:
         due = deadline(connection, target)
@@ -183,6 +185,7 @@ def decide_extension(store: Store, actor: Actor, reference: str, granted: bool, 
     words = (note or "").strip()
     if not granted and not words:
         raise DeadlineError("Say why more time is refused: the lead reads it.")
+    check_tells_of_nobody([words])
     digits = reference.removeprefix(PREFIX)
     if not reference.startswith(PREFIX) or not digits.isdecimal():
         raise DeadlineError(f"There is no request “{reference}”. Look up its reference in the list of returns due.")

@@ -23,6 +23,7 @@ from pilots.life import (
 from pilots.receipts import Receipt
 from pilots.storage import Store
 from pilots.storage.submissions import StepTaken, add_step, stored_steps, stored_submission, stored_submissions
+from pilots.wording import check_tells_of_nobody
 
 
 def reached(store: Store, actor: Actor, action: str, reference: str) -> dict[str, Any]:
@@ -127,6 +128,7 @@ def _reason(text: str, ask: str) -> str:
         raise UserError(ask)
     if len(words) > LONGEST_REASON:
         raise UserError(f"A reason has at most {LONGEST_REASON:,} characters. Shorten it.")
+    check_tells_of_nobody([words])
     return words
 
 

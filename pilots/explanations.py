@@ -23,6 +23,7 @@ from pilots.storage.corrections import stored_corrections
 from pilots.storage.submissions import stored_rows, stored_submissions
 from pilots.targets import Target, context_of, latest_before, target_of
 from pilots.typed_rows import as_frame
+from pilots.wording import check_tells_of_nobody
 
 CHECK_PREFIX = "CHECK-"
 LONGEST_NOTE = 2_000
@@ -154,6 +155,7 @@ def explain_return(
         raise UserError(f"These explanations fit no query of the file: {', '.join(stray)}. Look at its queries first.")
     if any(len(text) > LONGEST_NOTE for text in given.values()):
         raise UserError(f"An explanation has at most {LONGEST_NOTE:,} characters. Shorten it.")
+    check_tells_of_nobody(given.values())
     if carry_forward:
         given = {**{one.key: one.offered for one in asked if one.offered and not one.explanation}, **given}
     with store.write(actor, "explain_return", reference, {"explained": sorted(given)}) as connection:

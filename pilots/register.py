@@ -19,7 +19,7 @@ from pilots.storage import Store
 from pilots.storage.base import now
 from pilots.storage.submissions import latest_submission, stored_submissions
 from pilots.targets import Target, rows_of
-from pilots.uploads import examine, receive, repeated, submit
+from pilots.uploads import check_said, examine, receive, repeated, submit
 
 ENGLAND = "E92000001"
 LAUNCH = "change_programme"  # its spells ship with the platform, in places/partnerships.csv
@@ -114,6 +114,7 @@ def register_reforms(
     """
     check_actor_can(actor, _TASK)
     target, accepted = _target(), _accepted(store)
+    check_said(reason, explanations)
     upload = receive(store, actor, _TASK, target, filename, content)
     with store.read() as connection:
         latest = latest_submission(connection, *target.key)

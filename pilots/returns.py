@@ -28,7 +28,8 @@ from pilots.storage.blobs import kept_bytes
 from pilots.storage.checks import mark_nil, stored_checks, stored_findings
 from pilots.storage.submissions import VersionTaken, latest_of_file, latest_submission, sent_periods, stored_submissions
 from pilots.targets import Target, collections, context_of, rows_of, target_of
-from pilots.uploads import ReturnNotAccepted, examine, explained, keep_version, receive, repeated, submit
+from pilots.uploads import ReturnNotAccepted, check_said, examine, explained, keep_version, receive, repeated, submit
+from pilots.wording import check_tells_of_nobody
 
 __all__ = [
     "Receipt",
@@ -177,6 +178,7 @@ def submit_return(
     """
     check_actor_can(actor, "submit_return", region)
     target = target_of(collection, region, period)
+    check_said(reason, explanations)
     upload = receive(store, actor, "submit_return", target, filename, content)
     latest = _latest(store, target)
     again = None if corrections else repeated(store, actor, "submit_return", target, upload, latest)
@@ -215,6 +217,7 @@ def declare_nil_return(store: Store, actor: Actor, collection: str, region: str,
     target, words = target_of(collection, region, period), " ".join(reason.split())
     if not words or len(words) > LONGEST_REASON:
         raise UserError(f"Say why there is nothing to return, in at most {LONGEST_REASON:,} characters.")
+    check_tells_of_nobody([words])
     newest, version = _latest(store, target), target.contract.version
     content = f"Nil return\n{collection} {version}\n{region}\n{target.period}\n{words}\n".encode()
     upload = receive(store, actor, "declare_nil_return", target, "nil return.txt", content)

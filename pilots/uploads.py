@@ -1,7 +1,7 @@
 """From a file to stored findings and a submission: the way that returns and the reform register have in common.
 
-Bytes are kept in a transaction of their own before anything reads them; findings in another, of failed checks too; the submission
-in a third.
+Bytes are kept in a transaction of their own before anything reads them; findings in another, of failed checks too, in which the
+content of a file that holds identifiers of persons is removed; the submission in a third.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -9,23 +9,24 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from data_contracts import Context, Report
+from data_contracts import Context, Finding, Report
 from data_contracts.corrections import Corrected, check_corrected
 from data_contracts.reading import safe_name
 from pilots.access import Actor
 from pilots.deadlines import days_late, deadline
 from pilots.decisions import give_way
 from pilots.errors import UserError
-from pilots.life import ACCEPTED, AT_ACCEPTANCE, AT_SUBMISSION, LIVE, STATES, SUBMITTED
+from pilots.life import ACCEPTED, AT_ACCEPTANCE, AT_SUBMISSION, LIVE, LONGEST_REASON, STATES, SUBMITTED
 from pilots.places import code_for_name
 from pilots.receipts import Receipt
 from pilots.storage import Store
-from pilots.storage.blobs import keep_bytes
-from pilots.storage.checks import add_check, finish_check, mark_repeated, stored_notes
+from pilots.storage.blobs import is_rested_on, keep_again, keep_bytes, remove_bytes
+from pilots.storage.checks import add_check, finish_check, mark_not_kept, mark_repeated, stored_notes
 from pilots.storage.corrections import add_corrections
 from pilots.storage.submissions import VersionTaken, add_step, add_submission, latest_submission, stored_submission
 from pilots.targets import Target
 from pilots.typed_rows import Row, as_json, digest
+from pilots.wording import check_tells_of_nobody
 
 
 class ReturnNotAccepted(UserError):
@@ -40,6 +41,14 @@ class ReturnNotAccepted(UserError):
         super().__init__(" ".join(["The return was not submitted.", *problems]))
         self.problems = problems
         self.report = report
+
+
+_NOT_KEPT = Finding(
+    "text.not_kept",
+    "note",
+    "This file seems to hold identifiers of persons, so its content is not kept. Its name, size, digest and what was found are.",
+    "Take them out of the file and send it again.",
+)
 
 
 @dataclass(frozen=True)
@@ -86,10 +95,13 @@ def examine(
         upload: the file as received.
         context: what the check knows beside the file.
         amend: adds findings of a task's own before they are stored.
-        corrections: what the sender accepts, by key or by rule; what was made is stored with the check, and the corrected table.
+        corrections: what the sender accepts, by key or by rule; what was made is stored with the check, and the corrected table,
+            unless the file holds identifiers.
     """
     done = check_corrected(target.contract, upload.sent_as, upload.content, context, corrections, code_for_name)
     done = done if amend is None else replace(done, report=amend(done.report))
+    if done.identifiers:
+        done = replace(done, report=done.report.noted(_NOT_KEPT))
     plain = done.report.to_dict()
     findings = plain.pop("findings")
     counts = {"errors": len(done.report.errors), "queries": len(done.report.queries), "notes": len(done.report.notes)}
@@ -97,10 +109,18 @@ def examine(
     detail |= {"contract_version": done.report.version, **counts}
     with store.write(actor, action, target.name, detail) as connection:
         finish_check(connection, upload.number, contract_version=done.report.version, report=plain, findings=findings)
-        if done.made:
+        detail["removed"] = done.identifiers and not is_rested_on(connection, upload.sha256)
+        if detail["removed"]:
+            mark_not_kept(connection, upload.number)
+            remove_bytes(connection, upload.sha256)
+        else:
+            keep_again(connection, upload.content)
+        if done.made and not done.identifiers:
             sha256 = keep_bytes(connection, done.text.encode())
             add_corrections(connection, upload.number, [one.to_dict() for one in done.made], sha256)
             detail |= {"corrections": [one.key for one in done.made], "corrected_sha256": sha256}
+    if detail["removed"]:
+        store.wipe_log()
     return done
 
 
@@ -157,6 +177,18 @@ def _problems(report: Report, explanations: Mapping[str, str], latest: dict[str,
             f"{STATES[latest['status']].words}). To send a new version, say why: give a reason."
         )
     return problems
+
+
+def check_said(reason: str | None, explanations: Mapping[str, str] | None) -> None:
+    """Stop where a reason or an explanation is too long, or holds an identifier of a person.
+
+    Raises:
+        UserError: it is or does.
+    """
+    said = [reason or "", *(explanations or {}).values()]
+    if any(len(text) > LONGEST_REASON for text in said):
+        raise UserError(f"A reason or an explanation has at most {LONGEST_REASON:,} characters. Shorten it.")
+    check_tells_of_nobody(said)
 
 
 def explained(store: Store, target: Target, upload: Upload, given: Mapping[str, str]) -> dict[str, str]:
@@ -242,6 +274,7 @@ def keep_version(
     about |= dict(zip(("collection", "region", "period"), target.key, strict=True))
     detail = {"step": "submitted", "sha256": upload.sha256, "rows": len(rows), "rows_digest": digest(rows)}
     with store.write(actor, action, reference, detail) as connection:
+        keep_again(connection, upload.content)
         due = deadline(connection, target) if target.period else None
         late = None if due is None else days_late(due, upload.received_at)
         number = add_submission(

@@ -1,6 +1,9 @@
-"""Words that several documents share: the texts of warnings, lists, and sizes."""
+"""Words that several documents share: the texts of warnings, lists, and sizes; and words that are not kept."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+
+from data_contracts.personal import personal
+from pilots.errors import UserError
 
 WARNING_TEXTS = {
     "series_break": "There is a break in this series at {period}, inside the window. {text}",
@@ -16,6 +19,17 @@ WARNING_TEXTS = {
         "the reform in the {kind} before, which makes the effect look smaller."
     ),
 }
+
+
+def check_tells_of_nobody(texts: Iterable[str]) -> None:
+    """Stop where something that somebody typed holds an identifier of a person: it would be kept, and others read it.
+
+    Raises:
+        UserError: it does; the message names the kind and does not repeat it.
+    """
+    kind = next((kind for kind in map(personal, texts) if kind), "")
+    if kind:
+        raise UserError(f"What you wrote seems to hold a {kind}. It would be kept and read by others. Take it out.")
 
 
 def listed(words: Sequence[str]) -> str:

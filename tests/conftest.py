@@ -148,11 +148,10 @@ def tamper() -> Callable[[Store, str, str], None]:
     """Changes a store behind the platform's back: `tamper(store, table, statement)` lifts the table's guards first."""
 
     def change(store: Store, table: str, statement: str) -> None:
-        names = [f"{table}_no_update", f"{table}_no_delete"]
-        on, names = ("", names) if store.engine.dialect.name == "sqlite" else (f" ON {table}", [f"{table}_no_change"])
+        on = "" if store.engine.dialect.name == "sqlite" else f" ON {table}"
         with store.engine.connect().execution_options(writes=True) as connection, connection.begin():
-            for name in names:
-                connection.execute(text(f"DROP TRIGGER {name}{on}"))
+            for verb in ("update", "delete", "change"):
+                connection.execute(text(f"DROP TRIGGER IF EXISTS {table}_no_{verb}{on}"))
             connection.execute(text(statement))
 
     return change

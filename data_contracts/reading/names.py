@@ -3,6 +3,7 @@
 import unicodedata
 from typing import BinaryIO
 
+from data_contracts.personal import masked
 from data_contracts.reading.table import Limits
 
 _LONGEST_NAME = 100
@@ -10,11 +11,13 @@ _PIECE = 1 << 20
 
 
 def safe_name(filename: str) -> str:
-    """A file's name as it may be shown: no folders, no control or direction characters, not too long."""
+    """A file's name as it may be kept: no folders, control or direction characters or identifiers of persons, not too long."""
     last = filename.replace("\\", "/").rstrip("/").rpartition("/")[2]
     plain = "".join(letter for letter in last if unicodedata.category(letter)[0] != "C").strip()
     if plain in {"", ".", ".."}:
         return "unnamed file"
+    words = plain.replace("_", " ")  # an underscore would hide that a word begins there
+    plain = masked(words) if masked(words) != words else plain
     return plain if len(plain) <= _LONGEST_NAME else f"{plain[: _LONGEST_NAME - 11]}…{plain[-10:]}"
 
 

@@ -2,8 +2,9 @@
 
 import polars as pl
 
-from data_contracts.personal import ANY, NOT_SHOWN, personal
-from data_contracts.reading.table import ROW
+from data_contracts.headings import plain
+from data_contracts.personal import ANY, NOT_SHOWN, PERSONAL_HEADING, SHORTEST_IDENTIFIER, personal
+from data_contracts.reading.table import ROW, RawTable
 from data_contracts.state import State
 
 # A spreadsheet runs a text that begins with one of these signs; a dash and a space are taken for a list, unless a call follows.
@@ -54,6 +55,29 @@ def personal_data(state: State) -> None:
         unread = table.cells.filter(pl.col(ROW) < state.header) if table is state.table else table.cells
         for place in range(table.width if unread.height else 0):
             _look(state, unread, str(place), None, place, table.sheet)
+
+
+def tells_of_persons(state: State) -> bool:
+    """Whether any cell of the file holds an identifier of a person, or a heading says that its column does.
+
+    Unlike `personal_data` this looks at every cell, whatever else refuses it, and where the check came to no headings too.
+    """
+    if not state.rules.isdisjoint({"text.personal_data", "text.personal_heading"}):
+        return True
+    if not state.header and any(_headed(table) for table in state.tables):
+        return True
+    return any(_any_person(table.cells[str(place)]) for table in state.tables for place in range(table.width))
+
+
+def _headed(table: RawTable) -> bool:
+    """Whether something near the top reads like the heading of a column of identifiers; asked where no headings were found."""
+    texts = {text for cells in table.cells.head(30).iter_rows() for text in cells[2:] if 0 < len(text) <= 40}
+    return any(PERSONAL_HEADING.search(plain(text)) for text in texts)
+
+
+def _any_person(cells: pl.Series) -> bool:
+    texts = cells.filter((cells.str.len_bytes() >= SHORTEST_IDENTIFIER) & cells.str.contains(ANY)).unique()
+    return any(personal(text) for text in texts.to_list())
 
 
 def _look(state: State, cells: pl.DataFrame, name: str, column: str | None, place: int, sheet: str | None) -> None:

@@ -64,7 +64,7 @@ def check(
         new_file(listed, report.to_csv().encode("utf-8-sig"))
     kept = newest_check(store, actor, collection, code, period, report.sha256)
     plain = {**report.to_dict(), "check": kept, "corrections": corrections_plain(done)}
-    text = "\n".join([report_text(report), *corrections_text(done), f"Kept as {kept}."])
+    text = "\n".join([report_text(report), *corrections_text(done), f"The check is kept as {kept}."])
     if compare and report.rows is not None:
         beside = compare_rows(store, actor, collection, code, period, report.rows)
         plain, text = {**plain, "comparison": beside.to_dict()}, f"{text}\n\n{comparison_text(beside)}"

@@ -12,6 +12,7 @@ RECEIVED = "could not finish checking"  # stays so when the check dies half-way:
 CHECKED = "checked"
 REPEATED = "the same file again"
 NIL = "nil return declared"
+NOT_KEPT = "not kept: it held identifiers"  # checked, and its bytes removed in the same transaction; a trigger reads these words
 
 CHECKS = Table(
     "checks",
@@ -32,6 +33,7 @@ CHECKS = Table(
     Column("notes", Integer),
     Column("report", JSON),
     Index(None, "collection", "region", "period"),
+    Index("ix_checks_sha256_collection_region_period", "sha256", "collection", "region", "period"),
 )
 
 FINDINGS = Table(
@@ -88,6 +90,11 @@ def finish_check(
     connection.execute(update(CHECKS).where(CHECKS.c.id == number).values(**values))
     if findings:
         connection.execute(insert(FINDINGS), [{"check_id": number, "position": at, **one} for at, one in enumerate(findings)])
+
+
+def mark_not_kept(connection: Connection, number: int) -> None:
+    """Note that a file was checked and held identifiers, so that its bytes are not kept."""
+    connection.execute(update(CHECKS).where(CHECKS.c.id == number).values(state=NOT_KEPT))
 
 
 def mark_repeated(connection: Connection, number: int) -> None:

@@ -51,7 +51,8 @@ def write_copy(connection: Connection, archive: zipfile.ZipFile, about: dict[str
                 digest.update(line)
         done += sizes[table.name]
         written[table.name] = {"rows": sizes[table.name], "sha256": digest.hexdigest()}
-    for sha256 in connection.execute(select(BLOBS.c.sha256).order_by(BLOBS.c.sha256)).scalars().all():
+    there = select(BLOBS.c.sha256).where(BLOBS.c.removed_at.is_(None)).order_by(BLOBS.c.sha256)
+    for sha256 in connection.execute(there).scalars().all():
         archive.writestr(BYTES.format(sha256), kept_bytes(connection, sha256) or b"")
         done += 1
         tell(done / whole, "Copying files")
@@ -115,11 +116,13 @@ def checked_bytes(archive: zipfile.ZipFile, row: dict[str, Any]) -> bytes:
         CopyError: they are not those that were kept.
     """
     sha256 = str(row.get("sha256"))
+    if row.get("removed_at") is not None:
+        return b""
     try:
         content = archive.read(BYTES.format(sha256))
     except (KeyError, zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise CopyError(f"The backup is damaged: the file with SHA-256 {sha256} cannot be read.") from error
-    if content and hashlib.sha256(content).hexdigest() != sha256:
+    if hashlib.sha256(content).hexdigest() != sha256:
         raise CopyError(f"The backup is damaged: the file with SHA-256 {sha256} has other bytes. Take another one.")
     return content
 

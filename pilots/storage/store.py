@@ -27,7 +27,9 @@ def _prepare_sqlite(dbapi_connection: Any, _record: Any) -> None:
     dbapi_connection.isolation_level = None
     cursor = dbapi_connection.cursor()
     # FULL: a receipt promises that the file is kept, so each commit waits for the disk, at about a millisecond.
-    for pragma in (f"busy_timeout={BUSY_SECONDS * 1000}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    # secure_delete: what is removed is written over, not only given up.
+    settings = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON")
+    for pragma in (f"busy_timeout={BUSY_SECONDS * 1000}", *settings):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
@@ -142,6 +144,23 @@ class Store:
             confirm_actor(connection, actor)
             yield connection
             add_event(connection, actor, action, subject, kept)
+
+    def wipe_log(self) -> None:
+        """Empty SQLite's log of changes, in which removed bytes still stand; where somebody reads, the next writer will.
+
+        PostgreSQL has no such command: see docs/operators.md.
+        """
+        if self.engine.dialect.name != "sqlite":
+            return
+        raw = self.engine.raw_connection()
+        try:
+            cursor = raw.cursor()
+            cursor.execute("PRAGMA busy_timeout=1000")
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            cursor.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
+            cursor.close()
+        finally:
+            raw.close()
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:

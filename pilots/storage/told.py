@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, select
 
 from pilots.storage.audit import AUDIT
+from pilots.storage.blobs import removed_bytes
 from pilots.storage.checks import CHECKS
 from pilots.storage.evaluations import PLANS, RUNS
 from pilots.storage.releases import RELEASES
@@ -23,7 +24,7 @@ _ACTIONS = {
 def untold(connection: Connection) -> list[str]:
     """One sentence for each stored thing without the event that tells of it.
 
-    Looked at are files received, submissions and their digests, what became of them, releases, runs and plans.
+    Looked at are files received and removed, submissions and their digests, what became of them, releases, runs and plans.
     """
     told = {fact for event in _each(connection, select(AUDIT)) for fact in _facts(event)}
     return [words for fact, words in _stored(connection) if fact not in told]
@@ -41,6 +42,8 @@ def _facts(event: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
         yield "check", detail["check"], detail["sha256"]
     if step == "submitted":
         yield "submission", subject, detail["rows_digest"]
+    if detail.get("removed"):
+        yield "removed", detail["sha256"]
     if "results_digest" in detail:
         yield "run", subject, detail["results_digest"]
     if action == "make_release":
@@ -58,6 +61,8 @@ def _stored(connection: Connection) -> Iterator[tuple[tuple[Any, ...], str]]:
             ("submission", row["reference"], row["rows_digest"]),
             f"The log does not tell that {row['reference']} was submitted.",
         )
+    for sha256 in removed_bytes(connection):
+        yield ("removed", sha256), f"The log does not tell that the bytes of the file with SHA-256 {sha256} were removed."
     yield from _steps(connection)
     for row in _each(connection, select(RELEASES.c.reference, RELEASES.c.digest)):
         yield ("release", row["reference"], row["digest"]), f"The log does not tell that release {row['reference']} was made."

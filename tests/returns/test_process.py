@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
 
 from data_contracts import Report, load_contract
 from pilots import accounts, auditing, returns, targets, uploads
 from pilots.access import Actor, NotAllowed
 from pilots.returns import ReturnNotAccepted
-from pilots.storage import METADATA, Store, StoreError
+from pilots.storage import Store, StoreError
 from pilots.storage import store as store_module
 from pilots.storage.blobs import kept_bytes
 
@@ -144,22 +143,3 @@ def test_a_role_or_region_taken_away_while_a_file_is_checked(
         while_checking(midway, taken_away)
         send(any_store, lead, content)
     nothing_by_half(any_store, administrator, content)
-
-
-def test_of_a_file_with_identifiers_only_the_bytes_hold_them_and_no_task_gives_those(
-    any_store: Store, administrator: Actor, ehcp_csv: Csv
-) -> None:
-    secret = "A123456789012"
-    content = ehcp_csv(NORTH_EAST, TERM).replace(b",21.5,", f",21.5,Pupil {secret}".encode(), 1)
-    assert secret.encode() in content
-    with pytest.raises(ReturnNotAccepted) as caught:
-        send(any_store, administrator, content)
-    rules = {finding.rule for finding in caught.value.report.errors} if caught.value.report else set()
-    assert "text.personal_data" in rules and secret not in str(caught.value)
-    holding = set()
-    with any_store.read() as connection:
-        for table in METADATA.sorted_tables:
-            for row in connection.execute(select(table)).mappings():
-                holding |= {f"{table.name}.{name}" for name, value in row.items() if secret in str(value)}
-    assert holding == {"blobs.content"}
-    assert returns.submissions(any_store, administrator) == [], "bytes are given by the reference of a submission alone"
