@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,6 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 import pandas as pd
-from linearmodels.iv.absorbing import AbsorbingLS
 
 from evaluation.cells.recipe import Recipe
 from evaluation.cells.sources import collected, opened, schema_of
@@ -121,7 +121,9 @@ def row_level(
         raise PanelError("No row has all of the columns. Check for missing values.")
     table = collected(whole, module).reset_index(drop=True)
     absorbed = pd.DataFrame({name: pd.Categorical(table[name]) for name in effects})
-    model = AbsorbingLS(
+    # linearmodels takes longer to load than all else here together, and only a fit on the rows needs it.
+    absorbing = importlib.import_module("linearmodels.iv.absorbing")
+    model = absorbing.AbsorbingLS(
         table[outcome].astype(float),
         table[list(regressors)].astype(float),
         absorb=absorbed,

@@ -30,7 +30,11 @@ NEW_FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--outcome", "outcomes", multiple=True, help="Numeric column; may be given again.")
 @click.option("--covariate", "covariates", multiple=True, help="Numeric column that differs between rows; may be given again.")
 @click.option("--weight", help="Numeric column of row weights.")
-@click.option("--engine", type=click.Choice(["duckdb", "polars", "spark"]), default="duckdb", show_default=True)
+@click.option(
+    "--engine",
+    type=click.Choice(["duckdb", "polars", "spark"]),
+    help="Without it duckdb; for the return of a case file of up to 100 MB polars.",
+)
 @click.option(
     "--setting", "settings", multiple=True, metavar="NAME=VALUE", help="Setting of the engine, such as memory_limit=2GB."
 )
@@ -87,7 +91,7 @@ def _cells(
     outcomes: tuple[str, ...],
     covariates: tuple[str, ...],
     weight: str | None,
-    engine: str,
+    engine: str | None,
     settings: tuple[str, ...],
     table: str | None,
 ) -> None:
@@ -99,14 +103,14 @@ def _cells(
     else:
         try:
             with session.progress("Making cells") as tell:
-                report = make_cells(session.actor, Path(source), output, recipe, engine, _settings(settings), tell)
+                report = make_cells(session.actor, Path(source), output, recipe, engine or "duckdb", _settings(settings), tell)
         except KeyboardInterrupt:
             session.remark("What was done is kept beside the output. Run the same command again to go on.")
             raise
     session.tell(report.to_dict(), _text(report))
 
 
-def _return(session: Session, source: Path, output: Path, asked: Asked, engine: str, settings: dict[str, str]) -> None:
+def _return(session: Session, source: Path, output: Path, asked: Asked, engine: str | None, settings: dict[str, str]) -> None:
     if output.exists():
         raise UserError(f"{output} is there already and was left as it is. Give another name, or move it away.")
     with session.progress("Making the return") as tell:

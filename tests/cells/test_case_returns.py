@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import os
@@ -27,6 +28,8 @@ from data_contracts.caseforms import case_forms, load_case_form, parse_case_form
 from pilots.__main__ import pilots
 from pilots.access import LOCAL_ADMINISTRATOR, Actor, NotAllowed
 from pilots.casereturns import Asked, MadeReturn, make_return
+from pilots.returns import submission_rows
+from pilots.storage import Store
 
 NORTH_EAST, TERM = "E12000001", "2024/25 autumn"
 HARTLEPOOL, MIDDLESBROUGH = "E06000001", "E06000002"
@@ -163,6 +166,32 @@ def test_the_example_becomes_a_return_that_can_be_submitted_on_either_engine(col
     assert made(folder, collection, "polars").content == first.content
 
 
+@pytest.mark.parametrize("collection", case_forms())
+def test_a_return_made_of_cases_goes_on_to_be_checked_and_submitted(
+    collection: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PILOTS_DATABASE_URL", f"sqlite:///{tmp_path}/store.sqlite")
+    cases, out = written(tmp_path, load_case_form(collection).example_csv()), tmp_path / "made.csv"
+    about = ("--collection", collection, "--region", "North East", "--period", TERM)
+    account = json.loads(command("cells", cases, *about, "--out", out, "--json").stdout)
+    assert account["engine"] == "polars" and account["sha256"] == hashlib.sha256(out.read_bytes()).hexdigest()
+    check = json.loads(command("check", out, *about, "--json").stdout)
+    assert (check["errors"] if "errors" in check else [one for one in check["findings"] if one["severity"] == "error"]) == []
+    queries = {one["rule"] for one in check["findings"] if one["severity"] == "query"}
+    why = [part for rule in sorted(queries) for part in ("--explain", f"{rule}=As in the cases")]
+    receipt = json.loads(command("submit", out, *about, *why, "--json").stdout)
+    assert (receipt["status"], receipt["rows"], receipt["sha256"]) == ("submitted", account_rows(out), account["sha256"])
+    store = Store.open(f"sqlite:///{tmp_path}/store.sqlite")
+    stored = submission_rows(store, LOCAL_ADMINISTRATOR, receipt["reference"])
+    store.close()
+    for column, total in account["totals"].items():
+        assert float(stored[column].sum()) == total, column
+
+
+def account_rows(path: Path) -> int:
+    return len(path.read_text(encoding="utf-8").splitlines()) - 1
+
+
 def test_a_workbook_is_read_as_well(tmp_path: Path) -> None:
     text = load_case_form("ehcp_process").example_csv()
     book = openpyxl.Workbook()
@@ -289,8 +318,7 @@ def test_every_row_is_accounted_for(lines: list[tuple[str, ...]]) -> None:
     assert in_term - faulty <= account.totals["requests"] <= in_term
 
 
-@pytest.mark.slow
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=2, deadline=None)
 @given(st.lists(LINES, min_size=20, max_size=20))
 def test_engines_agree_on_random_files(lists: list[list[tuple[str, ...]]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
