@@ -127,7 +127,7 @@ def make_return(
 
 
 def _engine_for(source: Path, options: Mapping[str, Any] | None) -> str:
-    """polars reads a small file in a sixth of the time that duckdb takes to plan it; duckdb needs less memory for a large one."""
+    """Polars reads a small file in a sixth of the time that duckdb takes to plan it; duckdb needs less memory for a large one."""
     files = [source] if source.is_file() else [path for path in source.rglob("*") if path.is_file()]
     return "duckdb" if options or sum(path.stat().st_size for path in files) > SMALL_SOURCE else "polars"
 
