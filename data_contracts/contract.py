@@ -1,7 +1,5 @@
 """Contracts: what a return must look like, read from ODCS YAML and held as plain values."""
 
-import csv
-import io
 import re
 from dataclasses import dataclass
 from functools import cache
@@ -211,10 +209,6 @@ class Contract:
         """Columns that tell apart the rows of one authority and period."""
         return tuple(column.name for column in self.columns if column.stratum)
 
-    def template_csv(self) -> str:
-        """An empty return to fill in: one row with the columns' names in the contract's order, as CSV (RFC 4180)."""
-        return _csv_row([column.name for column in self.columns])
-
     def example_csv(self) -> str:
         """The example that ships with the contract: CSV of a return without any finding; blank where there is none."""
         path = _folder().joinpath(self.name, "examples", "good.csv")
@@ -249,12 +243,6 @@ class Contract:
             }
             for column in self.columns
         ]
-
-
-def _csv_row(cells: list[str]) -> str:
-    text = io.StringIO()
-    csv.writer(text).writerow(cells)
-    return text.getvalue()
 
 
 def _folder() -> Traversable:

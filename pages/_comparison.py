@@ -6,7 +6,7 @@ import pandas
 import streamlit as st
 
 from pages import _frame as frame
-from pilots.comparisons import Comparison, Difference, gaps
+from pilots.comparisons import Comparison, Difference, gaps, given_by_nobody
 
 CHANGES = {"key": "Row", "label": "Column", "before": "Before", "after": "Now", "change": "Change", "percent": "Change, %"}
 TOTALS = {
@@ -38,12 +38,12 @@ def comparison_of(found: Comparison) -> None:
         difference(found.last, "Beside the last period", "last")
 
 
-def number(value: object) -> str:
-    """A number with its thousands marked; at most two decimals."""
-    if value is None or pandas.isna(value):
-        return ""
-    size = float(str(value))
-    return f"{size:,.0f}" if size == int(size) else f"{size:,.2f}".rstrip("0")
+def numbers(column: pandas.Series) -> list[str]:
+    """Numbers with their thousands marked and as many decimals each: none where all are whole, else one, or two below 10."""
+    found = [None if value is None or pandas.isna(value) else float(str(value)) for value in column]
+    known = [value for value in found if value is not None]
+    decimals = 0 if all(value == int(value) for value in known) else 1 if max(map(abs, known)) >= 10 else 2
+    return ["" if value is None else f"{value:,.{decimals}f}" for value in found]
 
 
 def coverage(table: pandas.DataFrame) -> None:
@@ -51,11 +51,15 @@ def coverage(table: pandas.DataFrame) -> None:
     if table.empty:
         return
     st.subheader("Who has given what")
+    nobody = given_by_nobody(table)
+    if nobody:
+        st.write(f"Given for no local authority: {'; '.join(nobody)}.")
     folded = gaps(table)
-    if folded["Missing"].eq("").all() and folded["Not a number"].eq("").all():
-        st.write(f"All {len(table):,} local authorities have given all {table.shape[1] - 2:,} measures.")
+    if folded["Missing"].eq("").all() and folded["Symbol in place of a number"].eq("").all():
+        words = "all other" if nobody else "all"
+        st.write(f"All {len(table):,} local authorities have given {words} {table.shape[1] - 2 - len(nobody):,} measures.")
     else:
-        frame.table(folded)
+        frame.table(folded, "Measures given by each local authority")
     frame.download(table, "coverage", "Download each authority by measure (CSV)")
 
 
@@ -69,7 +73,8 @@ def preview(table: pandas.DataFrame) -> None:
     mine = table[table["label"] == chosen]
     st.write(f"Numerator divided by denominator, in {mine['unit'].iloc[0]}. A blank figure cannot be made.")
     shown = mine[list(PREVIEW)].rename(columns=PREVIEW)
-    frame.table(shown.assign(**{name: shown[name].map(number) for name in list(PREVIEW.values())[1:]}))
+    shown = shown.assign(**{name: numbers(shown[name]) for name in list(PREVIEW.values())[1:]})
+    frame.table(shown, f"Figures that evaluators will see: {chosen}")
 
 
 def totals(table: pandas.DataFrame) -> None:
@@ -80,8 +85,8 @@ def totals(table: pandas.DataFrame) -> None:
     there = [name for name in TOTALS if name in ("label", "now", "symbols") or table[name].notna().any()]
     shown = table[there].astype(object)
     for name in there[1:]:
-        shown[name] = shown[name].map(number)
-    frame.table(shown.rename(columns=TOTALS))
+        shown[name] = [text for value in shown[name] for text in numbers(pandas.Series([value], dtype=object))]
+    frame.table(shown.rename(columns=TOTALS), "Totals of the return")
 
 
 def difference(found: Difference, title: str, key: str) -> None:
@@ -96,8 +101,8 @@ def difference(found: Difference, title: str, key: str) -> None:
         return
     shown = found.changes[list(CHANGES)].head(SHOWN).astype(object)
     for name in ("change", "percent"):
-        shown[name] = shown[name].map(number)
+        shown[name] = numbers(shown[name])
     if len(found.changes) > SHOWN:
         st.caption(f"The {SHOWN} largest moves of {len(found.changes):,}. The download has all.")
-    frame.table(shown.rename(columns=CHANGES))
+    frame.table(shown.rename(columns=CHANGES), f"{title}: largest moves first")
     frame.download(found.changes, f"changes-{key}", f"Download all changes: {title.lower()} (CSV)")

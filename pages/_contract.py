@@ -54,14 +54,15 @@ def column(row: dict[str, str]) -> dict[str, str]:
 
 def guide(words: Guide) -> None:
     """The field guide: what holds for the whole return, its columns, symbols and checks."""
-    frame.table(pandas.DataFrame(list(words.facts), columns=["About the return", "Answer"]))
+    frame.table(pandas.DataFrame(list(words.facts), columns=["About the return", "Answer"]), "About the return")
     st.subheader("Columns")
-    frame.table(frame.records([column(row) for row in words.columns], COLUMNS))
+    frame.table(frame.records([column(row) for row in words.columns], COLUMNS), "Columns of the return")
     with st.expander("Other headings that are read as these, and told"):
-        frame.table(frame.records(list(words.columns), OTHERS))
+        others = [row for row in words.columns if row["other_headings"]]
+        frame.table(frame.records(others, OTHERS), "Other headings that are understood")
     if words.symbols:
         st.subheader("Symbols in place of a number")
-        frame.table(pandas.DataFrame(list(words.symbols.items()), columns=["Symbol", "Meaning"]))
+        frame.table(pandas.DataFrame(list(words.symbols.items()), columns=["Symbol", "Meaning"]), "Symbols and their meaning")
     if words.rules:
         st.subheader("What is checked across columns and rows")
-        frame.table(frame.records(list(words.rules), RULES))
+        frame.table(frame.records(list(words.rules), RULES), "Checks across columns and rows")

@@ -29,7 +29,8 @@ def made(corrections: Sequence[Correction], text: str, filename: str) -> None:
         return
     st.subheader(f"Corrections accepted ({len(corrections):,})")
     st.write("They are recorded with the return. The file itself is kept as it was sent.")
-    frame.table(listed(corrections[: frame.SHOWN_ROWS]).rename(columns={COLUMNS["after"]: "Became"}))
+    shown = listed(corrections[: frame.SHOWN_ROWS]).rename(columns={COLUMNS["after"]: "Became"})
+    frame.table(shown, "Corrections accepted")
     if len(corrections) > frame.SHOWN_ROWS:
         st.caption(f"The first {frame.SHOWN_ROWS} of {len(corrections):,} are shown. The Excel file lists all.")
     st.write("Downloading the corrected file submits nothing.")
@@ -78,7 +79,7 @@ def offered(corrections: Sequence[Correction], digest: str) -> list[str]:
 def kind(rule: str, found: Sequence[Correction], digest: str) -> list[str]:
     """The boxes of one kind of correction; gives what is ticked."""
     st.subheader(f"{WORDS[rule]} ({len(found)})")
-    frame.table(listed(found[: frame.SHOWN_ROWS]))
+    frame.table(listed(found[: frame.SHOWN_ROWS]), WORDS[rule])
     if len(found) > frame.SHOWN_ROWS:
         st.caption(f"The first {frame.SHOWN_ROWS} of {len(found):,} are shown.")
     ticked = []

@@ -32,7 +32,7 @@ def of_rule(rule: str, queries: list[Query], file: str) -> dict[str, str]:
     answers: dict[str, str] = {}
     offered = [query for query in queries if query.offered]
     if offered:
-        frame.table(frame.records([query.to_dict() for query in offered[: frame.SHOWN_ROWS]], OFFERED))
+        frame.table(frame.records([query.to_dict() for query in offered[: frame.SHOWN_ROWS]], OFFERED), "What was said before")
         words = "it" if len(offered) == 1 else f"all {len(offered)} of them"
         if st.checkbox(f"What was said before still holds: take {words} over", key=f"carry-{key}"):
             answers |= {query.key: query.offered for query in offered if query.offered}

@@ -10,7 +10,7 @@ import streamlit as st
 from data_contracts import Report
 from data_contracts.annotation import annotated
 from pages import _frame as frame
-from pilots.templates import XLSX
+from pilots.templates import XLSX, contract_of
 
 COLUMNS = {
     "place": "Cell",
@@ -75,9 +75,9 @@ def counts(report: Report) -> None:
         ("Rows with errors", f"{report.rows_with_errors:,}"),
         ("Rows without errors", f"{report.rows_read - report.rows_with_errors:,}"),
         ("Columns not used", ", ".join(report.ignored_columns) or "none"),
-        ("Checked against", f"{report.contract}, version {report.version}"),
+        ("Checked against", f"{contract_of(report.contract).title} ({report.contract}), version {report.version}"),
     ]
-    frame.table(pandas.DataFrame(facts, columns=["About the file", "Answer"]))
+    frame.table(pandas.DataFrame(facts, columns=["About the file", "Answer"]), "About the file")
 
 
 def files(report: Report, digest: str, content: bytes | None) -> None:
@@ -111,13 +111,14 @@ def headings(report: Report) -> None:
     st.write("All headings are those of the template." if not odd else "Check that each heading was understood as you meant it.")
     table = pandas.DataFrame(odd or rows, columns=["Your heading", "Our column", "How it fits"])
     with st.expander(f"Headings that differ ({len(odd)})" if odd else f"All headings ({len(rows)})", expanded=bool(odd)):
-        frame.table(table)
+        frame.table(table, "How your headings were understood")
 
 
 def by_rule(report: Report) -> None:
     """Number of findings of each rule."""
     st.subheader("By rule")
-    frame.table(frame.records([{**row, "kind": KINDS[row["severity"]]} for row in report.by_rule()], BY_RULE))
+    rows = [{**row, "kind": KINDS[row["severity"]]} for row in report.by_rule()]
+    frame.table(frame.records(rows, BY_RULE), "Number of findings of each rule")
 
 
 def bands(everything: pandas.DataFrame, digest: str) -> None:
@@ -136,7 +137,7 @@ def bands(everything: pandas.DataFrame, digest: str) -> None:
         if len(shown) > frame.SHOWN_ROWS:
             st.caption(f"The first {frame.SHOWN_ROWS} of {len(shown):,} are shown. The downloads have all.")
         listed = shown.head(frame.SHOWN_ROWS).assign(place=places(shown.head(frame.SHOWN_ROWS)))
-        frame.table(listed[list(COLUMNS)].rename(columns=COLUMNS))
+        frame.table(listed[list(COLUMNS)].rename(columns=COLUMNS), title)
 
 
 def places(found: pandas.DataFrame) -> list[str]:

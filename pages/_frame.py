@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import html
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,6 +40,8 @@ T = TypeVar("T")
 
 STYLE = f"<style>{Path(__file__).with_name('style.css').read_text(encoding='utf-8')}</style>"
 WIDE = 9  # columns beyond which a table is set smaller, so that it stays inside the page
+# What stays on one line: 27 Dec 2026, 19:23 GMT, 2024/25 autumn.
+_TOGETHER = re.compile(r"\b\d{2} [A-Z][a-z]{2} \d{4}\b|\b\d{2}:\d{2} [A-Z]{3}\b|\b\d{4}/\d{2} (autumn|spring|summer)\b")
 SHOWN_ROWS = 40  # rows of a long table on the screen; the download has all
 
 
@@ -180,8 +183,13 @@ def picture(shown: Picture, key: str) -> None:
         download(shown.table, key)
 
 
-def table(frame: pandas.DataFrame) -> None:
-    """A real table, with scopes for screen readers; on a narrow screen each row becomes a card."""
+def table(frame: pandas.DataFrame, caption: str = "") -> None:
+    """A real table, with scopes for screen readers; on a narrow screen each row becomes a card.
+
+    Args:
+        frame: what it shows.
+        caption: what the table is, for screen readers: for readers who see, the heading above it says so.
+    """
     rows = texts(frame)
     names, right = [html.escape(str(name)) for name in frame.columns], numeric(rows)
     head = "".join(
@@ -190,8 +198,9 @@ def table(frame: pandas.DataFrame) -> None:
     )
     body = "".join(f'<tr role="row">{_cells(row, names, right)}</tr>' for row in rows)
     kind = "rep-table wide" if len(names) > WIDE else "rep-table"
+    said = f"<caption>{html.escape(caption)}</caption>" if caption else ""
     st.html(
-        f'<table class="{kind}" role="table"><thead role="rowgroup"><tr role="row">{head}</tr></thead>'
+        f'<table class="{kind}" role="table">{said}<thead role="rowgroup"><tr role="row">{head}</tr></thead>'
         f'<tbody role="rowgroup">{body}</tbody></table>'
     )
 
@@ -212,19 +221,19 @@ def _named(name: str, names: list[str]) -> str:
 
 
 def _breakable(cell: str) -> str:
-    """A cell made safe to show; names such as plans_issued_within_20_weeks may break after their underscores."""
-    return html.escape(cell).replace("_", "_<wbr>")
+    """A cell made safe to show; long names may break after their underscores, dates and terms do not break."""
+    return _TOGETHER.sub(lambda found: found[0].replace(" ", "\N{NO-BREAK SPACE}"), html.escape(cell).replace("_", "_<wbr>"))
 
 
 def _aligned(to_right: bool) -> str:
     return ' class="number"' if to_right else ""
 
 
-def long_table(frame: pandas.DataFrame, name: str) -> None:
+def long_table(frame: pandas.DataFrame, name: str, caption: str = "") -> None:
     """The first rows of a table on the screen, and all of it as a download."""
     if len(frame) > SHOWN_ROWS:
         st.caption(f"The first {SHOWN_ROWS} of {len(frame):,} rows. The download has all.")
-    table(frame.head(SHOWN_ROWS))
+    table(frame.head(SHOWN_ROWS), caption)
     download(frame, name)
 
 

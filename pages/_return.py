@@ -54,7 +54,7 @@ def one(reference: str) -> None:
     standing(chosen)
     steps(chosen)
     st.subheader("Receipt")
-    frame.table(frame.facts(chosen.text(), "Receipt"))
+    frame.table(frame.facts(chosen.text(), "Receipt"), "Receipt")
     downloads(chosen)
     corrected(chosen)
     used(chosen)
@@ -63,12 +63,13 @@ def one(reference: str) -> None:
         {"what": entry["words"].capitalize(), "when": moment(entry["at"]), "who": entry["by"], "why": entry["reason"]}
         for entry in returns.history(store, actor, reference)
     ]
-    frame.table(frame.records(became, {"what": "Step", "when": "When", "who": "Who", "why": "Reason"}))
+    steps_taken = frame.records(became, {"what": "Step", "when": "When", "who": "Who", "why": "Reason"})
+    frame.table(steps_taken, "Steps of the return")
     changed(chosen)
     st.subheader("What was found")
     found = returns.findings(store, actor, reference)
     if found:
-        frame.long_table(frame.records(found, FINDINGS), f"findings-{reference}")
+        frame.long_table(frame.records(found, FINDINGS), f"findings-{reference}", "What the check found")
     else:
         st.write("Nothing was found in this return.")
 
@@ -121,7 +122,7 @@ def used(chosen: Receipt) -> None:
     st.subheader("Results that used it")
     if chosen.status != ACCEPTED:
         st.write("These results are marked as stale: this return does not count any more.")
-    frame.table(frame.records(found, {"run_id": "Run", "plan": "Plan", "made": "Made"}))
+    frame.table(frame.records(found, {"run_id": "Run", "plan": "Plan", "made": "Made"}), "Results that used the return")
 
 
 def steps(chosen: Receipt) -> None:

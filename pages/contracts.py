@@ -24,7 +24,7 @@ HEADINGS = {
 def listing(names: list[str]) -> None:
     """All collections with the version in force."""
     found = [vars(templates.contract_of(name)) for name in names]
-    frame.table(frame.records(found, HEADINGS))
+    frame.table(frame.records(found, HEADINGS), "All returns")
 
 
 def files(collection: str) -> None:
@@ -44,7 +44,7 @@ def files(collection: str) -> None:
         "Download a filled-in example (CSV)", templates.example(collection), f"{collection}-example.csv", "text/csv"
     )
     right.download_button(
-        "Download the contract (YAML)", collections.contract_file(collection).text, f"{collection}.yaml", "text/plain"
+        "Download the contract (YAML)", collections.contract_text(collection), f"{collection}.yaml", "text/plain"
     )
 
 
@@ -53,7 +53,7 @@ def changes(collection: str) -> None:
     told = templates.changes(collection)
     if told:
         st.header("What changed since the last version")
-        frame.table(pandas.DataFrame({"Change": told}))
+        frame.table(pandas.DataFrame({"Change": told}), "Changes since the last version")
 
 
 def main() -> None:

@@ -20,11 +20,11 @@ from pilots.returns import declare_nil_return
 from pilots.tables import moment
 
 COLUMNS = {
-    "timing": "When",
-    "due": "Due",
     "title": "Collection",
     "region": "Region",
     "period": "Period",
+    "timing": "When",
+    "due": "Due",
     "state": "State",
     "owner": "Next step by",
 }
@@ -40,8 +40,9 @@ INTRODUCTIONS = {
 
 
 def named(one: DueReturn) -> str:
-    """A return in a list to choose from."""
-    return f"{one.title}, {region_names()[one.region]}, {one.period}: {one.timing or one.state_words}"
+    """A return in a list to choose from; who has one region only is not told which."""
+    region = "" if len(frame.acting().regions) == 1 else f", {region_names()[one.region]}"
+    return f"{one.title}{region}, {one.period}: {one.timing or one.state_words}"
 
 
 def records(found: list[DueReturn]) -> list[dict[str, str]]:
@@ -80,7 +81,7 @@ def mine(found: list[DueReturn]) -> None:
     elif chosen.reference and st.button("Open this return", type="primary"):
         open_return(chosen.reference)
     st.subheader("The most urgent" if len(waiting) > SHOWN else "All of them")
-    frame.table(listed(waiting[:SHOWN]))
+    frame.table(listed(waiting[:SHOWN]), "Returns that wait for you")
 
 
 def listed(found: list[DueReturn]) -> pandas.DataFrame:
@@ -154,7 +155,7 @@ def more_time() -> None:
         }
         for one in found
     ]
-    frame.long_table(frame.records(rows, {name: name for name in rows[0]}), "more-time")
+    frame.long_table(frame.records(rows, {name: name for name in rows[0]}), "more-time", "Requests for more time")
 
 
 def decide(waiting: list[Extension]) -> None:
@@ -190,7 +191,7 @@ def main() -> None:
         return
     st.write(" ".join(counts(found)))
     with st.expander("Show the list"):
-        frame.long_table(listed(found), "due")
+        frame.long_table(listed(found), "due", "Returns that are not finished")
 
 
 frame.show(main)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 import pandas
@@ -10,12 +11,12 @@ import streamlit as st
 from pages import _frame as frame
 from pilots import published
 from pilots.published.remarks import tables_of
-from pilots.tables import moment, short
+from pilots.tables import moment, short, telling
 
 DIGEST = "Fingerprint"
 COLUMNS = {
     "reference": "Reference",
-    "publication": "Publication",
+    "title": "Publication",
     "edition": "Edition",
     "filename": "File",
     "imported_at": "Imported",
@@ -30,6 +31,11 @@ def reported(report: Any) -> None:
     st.write(report.summary())
     st.markdown(f"Fingerprint of the file (SHA-256): `{report.sha256}`")
     sections(report.tables(), report.reference)
+
+
+def _with_thousands(cell: Any) -> Any:
+    """A whole number with its thousands marked; anything else as it is."""
+    return f"{cell:,}" if isinstance(cell, Integral) and not isinstance(cell, bool) else cell
 
 
 def imported(upload: Any) -> None:
@@ -52,10 +58,15 @@ def sections(tables: dict[str, pandas.DataFrame], name: str) -> None:
     """Each table under its heading, with all of it as a download."""
     for title, rows in tables.items():
         st.subheader(f"{title} ({len(rows):,})")
-        if len(rows):
-            frame.long_table(rows, f"{name}-{title.lower().replace(' ', '-')}")
-        else:
+        if rows.empty:
             st.write("None.")
+            continue
+        if len(rows) > frame.SHOWN_ROWS:
+            st.caption(f"The first {frame.SHOWN_ROWS} of {len(rows):,} rows. The download has all, with every column.")
+        # Columns that are 0 or blank in each row are for the download: the others have room.
+        shown = telling(rows).head(frame.SHOWN_ROWS)
+        frame.table(shown.map(_with_thousands), title)
+        frame.download(rows, f"{name}-{title.lower().replace(' ', '-')}")
 
 
 def listing() -> None:
@@ -70,7 +81,8 @@ def listing() -> None:
         if st.button("Next: evaluate a plan", type="primary"):
             st.switch_page("pages/evaluate.py")
     rows = frame.records(known, COLUMNS)
-    frame.table(rows.assign(Imported=rows["Imported"].map(moment), **{DIGEST: rows[DIGEST].map(short)}))
+    rows = rows.assign(Imported=rows["Imported"].map(moment), **{DIGEST: rows[DIGEST].map(short)})
+    frame.table(rows, "Vintages that were imported")
     references = [vintage["reference"] for vintage in known]
     chosen = st.selectbox("What an import brought", references, index=None, key="vintage", placeholder="Choose a reference")
     if chosen:

@@ -44,7 +44,8 @@ def listing(found: list[Receipt], whole: bool) -> None:
         references = references if opened in references else [opened, *references]
     reference = st.selectbox("Open a return", references, index=None, key="reference", placeholder="Choose a reference")
     title = f"{len(rows):,} return{'' if len(rows) == 1 else 's'}" if whole else f"The newest {len(rows):,} returns"
-    table = frame.records(rows, {name: name for name in rows[0]})
+    several = len(frame.acting().regions) != 1
+    table = frame.records(rows, {name: name for name in rows[0] if several or name != "Region"})
     if reference:
         one(reference)
         with st.expander(title):
@@ -57,19 +58,23 @@ def listing(found: list[Receipt], whole: bool) -> None:
 def listed(table: pandas.DataFrame, whole: bool) -> None:
     """The list, and how to come to what is not in it."""
     if not whole:
-        st.write("There are more. To see them, choose a region, a period or a state.")
-    frame.long_table(table, "returns")
+        st.write("There are more. To see them, choose a collection, a region, a period or a state.")
+    frame.long_table(table, "returns", "Returns")
 
 
 def narrowed() -> dict[str, str | None]:
-    """What the reader wants to see: one region, one period, one state, or all."""
-    left, middle, right = st.columns(3)
+    """What the reader wants to see: one collection, region, period or state, or all."""
     codes = frame.acting().regions or (*region_names(), ENGLAND)
-    region = left.selectbox("Region", [None, *codes] if len(codes) > 1 else codes, format_func=region_named)
-    period = middle.selectbox("Period", [None, *returns.periods_sent(frame.store(), frame.acting())], format_func=or_all)
+    titles = collections.returned_by_regions()
+    left, right = st.columns(2)
+    collection = left.selectbox("Collection", [None, *titles], format_func=lambda name: titles[name] if name else ALL)
+    # Who has one region is not asked which.
+    region = right.selectbox("Region", [None, *codes], format_func=region_named) if len(codes) > 1 else None
+    period_box, state_box = (left, right) if len(codes) > 1 else (right, left)
+    period = period_box.selectbox("Period", [None, *returns.periods_sent(frame.store(), frame.acting())], format_func=or_all)
     states = [name for name in STATES if name != NOT_SENT]
-    state = right.selectbox("State", [None, *states], format_func=lambda name: STATES[name].words.capitalize() if name else ALL)
-    return {"region": region, "period": period, "status": state}
+    state = state_box.selectbox("State", [None, *states], format_func=lambda name: STATES[name].words.capitalize() if name else ALL)
+    return {"collection": collection, "region": region, "period": period, "status": state}
 
 
 def region_named(code: str | None) -> str:
@@ -90,7 +95,7 @@ def main() -> None:
     found = returns.submissions(frame.store(), frame.acting(), **chosen, newest=SHOWN + 1)
     if found:
         listing(found[:SHOWN], whole=len(found) <= SHOWN)
-    elif any(chosen[name] for name in ("period", "status")):
+    elif any(chosen[name] for name in ("collection", "period", "status")):
         st.write("No return fits what you chose.")
     else:
         st.write("No returns have been sent yet.")

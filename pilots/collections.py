@@ -1,6 +1,5 @@
-"""What regions are asked for: collections, the periods they are due for, and their contract as files to read and to fill in."""
+"""What regions are asked for: collections, the periods they are due for, and their contract to read."""
 
-from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from importlib import resources
@@ -14,19 +13,6 @@ from pilots.storage.settings import get_setting
 
 REGISTER = "reform_register"
 ASKED_UNTIL = "asked_until"  # setting of a store whose programme is over: its last day, as ISO text
-
-
-@dataclass(frozen=True)
-class ContractFile:
-    """A contract to read and a template to fill in.
-
-    Attributes:
-        text: the contract as Open Data Contract Standard YAML.
-        template: a CSV with the headings and no rows.
-    """
-
-    text: str
-    template: str
 
 
 def returned_by_regions() -> dict[str, str]:
@@ -61,15 +47,15 @@ def periods_due(store: Store, collection: str) -> list[str]:
     return asked if until is None else [label for label in asked if parse(label).end <= date.fromisoformat(until)]
 
 
-def contract_file(collection: str) -> ContractFile:
-    """The newest contract of a collection as files.
+def contract_text(collection: str) -> str:
+    """The newest contract of a collection as Open Data Contract Standard YAML.
 
     Raises:
         UserError: there is no such collection.
     """
     contract = _contract(collection)
     path = resources.files("data_contracts").joinpath("contracts", contract.name, f"{contract.version}.yaml")
-    return ContractFile(path.read_text(encoding="utf-8"), contract.template_csv())
+    return path.read_text(encoding="utf-8")
 
 
 def _contract(collection: str) -> Contract:

@@ -303,13 +303,20 @@ def gaps(table: pd.DataFrame) -> pd.DataFrame:
     """The table of coverage folded for a narrow screen: each authority with what it lacks.
 
     Returns:
-        One row an authority: Local authority, Given (`9 of 10`), Missing and Not a number (labels of measures, with symbols).
+        One row an authority: Local authority, Given (`9 of 10`), Missing and Symbol in place of a number (labels of measures,
+        with symbols). Measures that nobody has given (`given_by_nobody`) are left out: they say the same of each.
     """
-    measures = list(table.columns[2:])
+    nobody = given_by_nobody(table)
+    measures = [label for label in table.columns[2:] if label not in nobody]
     found = []
     for row in table.to_dict("records"):
         missing = [label for label in measures if MISSING in row[label]]
         marked = [f"{label} ({row[label]})" for label in measures if row[label] != DONE and MISSING not in row[label]]
         given = f"{len(measures) - len(missing) - len(marked)} of {len(measures)}"
         found.append([row["name"], given, "; ".join(missing), "; ".join(marked)])
-    return pd.DataFrame(found, columns=["Local authority", "Given", "Missing", "Not a number"])
+    return pd.DataFrame(found, columns=["Local authority", "Given", "Missing", "Symbol in place of a number"])
+
+
+def given_by_nobody(table: pd.DataFrame) -> list[str]:
+    """Measures of a table of coverage that are missing for each authority."""
+    return [label for label in table.columns[2:] if table[label].eq(MISSING).all()]

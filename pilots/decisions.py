@@ -23,6 +23,7 @@ from pilots.life import (
 from pilots.receipts import Receipt
 from pilots.storage import Store
 from pilots.storage.submissions import StepTaken, add_step, stored_steps, stored_submission, stored_submissions
+from pilots.tables import moment
 from pilots.wording import check_tells_of_nobody
 
 
@@ -160,7 +161,7 @@ def _step(store: Store, actor: Actor, action: str, reference: str, to: str, reas
 
 
 def _check_possible(row: Mapping[str, Any], action: str, to: str) -> None:
-    when = f"{row['status_at']:%d %B %Y at %H:%M %Z}"
+    when = moment(row["status_at"])
     said = f" The reason given: {row['status_reason']}" if row["status_reason"] else ""
     since = f"That was done on {when} by {row['status_by']}.{said}"
     check_step(row["reference"], row["status"], to, since)

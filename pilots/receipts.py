@@ -4,8 +4,10 @@ from dataclasses import dataclass, fields
 from datetime import date, datetime
 from typing import Any
 
+from data_contracts import load_contract
 from pilots.life import RETURNED, STATES, WITHDRAWN
 from pilots.periods import LONDON
+from pilots.places import region_names
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,10 @@ class Receipt:
         file = f"{self.filename} ({self.rows:,} rows, contract {self.contract_version})"
         facts = [
             ("Reference", self.reference),
-            ("Return", " ".join(part for part in (self.collection, self.region, self.period) if part)),
+            (
+                "Return",
+                ", ".join(part for part in (self._title(), region_names().get(self.region, "England"), self.period) if part),
+            ),
             ("Version", str(self.version)),
             ("Status", STATES[self.status].words),
             ("Nothing to return", self.nil_reason),
@@ -114,6 +119,10 @@ class Receipt:
         if self.repeated:
             lines.insert(0, "You have submitted this very file already. Nothing new was stored; this is its receipt.")
         return "\n".join(lines)
+
+    def _title(self) -> str:
+        """What was asked for, in words and by its name."""
+        return f"{load_contract(self.collection).title} ({self.collection})"
 
     def _corrections(self) -> str | None:
         if not self.corrections:

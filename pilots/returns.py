@@ -27,6 +27,7 @@ from pilots.storage import Store
 from pilots.storage.blobs import kept_bytes
 from pilots.storage.checks import mark_nil, stored_checks, stored_findings
 from pilots.storage.submissions import VersionTaken, latest_of_file, latest_submission, sent_periods, stored_submissions
+from pilots.tables import moment
 from pilots.targets import Target, collections, context_of, rows_of, target_of
 from pilots.uploads import ReturnNotAccepted, check_said, examine, explained, keep_version, receive, repeated, submit
 from pilots.wording import check_tells_of_nobody
@@ -70,7 +71,7 @@ def _told_of_repeat(report: Report, newest: Mapping[str, Any] | None, same: Mapp
     """
     if newest is None or same is None or (same["reference"] == newest["reference"] and same["status"] not in LIVE):
         return report
-    message = f"This very file was submitted on {same['submitted_at']:%d %B %Y at %H:%M %Z} as {same['reference']}."
+    message = f"This very file was submitted on {moment(same['submitted_at'])} as {same['reference']}."
     if same["reference"] == newest["reference"]:
         note = Finding("history.same_file", "note", message, "There is nothing to do, unless you meant to send another file.")
     else:

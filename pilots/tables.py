@@ -9,6 +9,8 @@ from typing import Any
 
 import pandas
 
+from pilots.periods import LONDON
+
 _NUMBER = re.compile(r"^[-+\u2212]?[\d,]+(\.\d+)?%?$")
 
 
@@ -33,8 +35,15 @@ def numeric(rows: Sequence[Sequence[str]]) -> list[bool]:
 
 
 def moment(when: str | datetime) -> str:
-    """A stored moment (ISO text where it comes from JSON) for readers."""
-    return f"{datetime.fromisoformat(when) if isinstance(when, str) else when:%d %b %Y, %H:%M %Z}"
+    """A stored moment (ISO text where it comes from JSON) for readers, by the clock in London."""
+    at = datetime.fromisoformat(when) if isinstance(when, str) else when
+    return f"{at.astimezone(LONDON):%d %b %Y, %H:%M %Z}"
+
+
+def telling(frame: pandas.DataFrame) -> pandas.DataFrame:
+    """The columns of a table that say something: not blank, 0 or no in every row."""
+    said = [any(text(value) not in ("", "0", "no") for value in frame[name]) for name in frame.columns]
+    return frame.loc[:, said] if len(frame) else frame
 
 
 def short(digest: str) -> str:

@@ -24,6 +24,7 @@ from pilots.storage.blobs import is_rested_on, keep_again, keep_bytes, remove_by
 from pilots.storage.checks import add_check, finish_check, mark_not_kept, mark_repeated, stored_notes
 from pilots.storage.corrections import add_corrections
 from pilots.storage.submissions import VersionTaken, add_step, add_submission, latest_submission, stored_submission
+from pilots.tables import moment
 from pilots.targets import Target
 from pilots.typed_rows import Row, as_json, digest
 from pilots.wording import check_tells_of_nobody
@@ -171,7 +172,7 @@ def _problems(report: Report, explanations: Mapping[str, str], latest: dict[str,
         if stray:
             problems.append(f"These explanations fit no query of the file: {', '.join(stray)}.")
     if latest is not None and not (reason or "").strip():
-        when = f"{latest['submitted_at']:%d %B %Y at %H:%M %Z}"
+        when = moment(latest["submitted_at"])
         problems.append(
             f"{latest['submitted_by']} submitted this return on {when} ({latest['reference']}, "
             f"{STATES[latest['status']].words}). To send a new version, say why: give a reason."
@@ -308,11 +309,7 @@ def _someone_was_first(store: Store, target: Target, upload: Upload, report: Rep
         first = latest_submission(connection, *target.key)
     if first is not None and first["sha256"] == upload.sha256:
         return Receipt.from_row(first, repeated=True)
-    who = (
-        "Someone else"
-        if first is None
-        else f"{first['submitted_by']} ({first['reference']}, {first['submitted_at']:%H:%M:%S %Z})"
-    )
+    who = "Someone else" if first is None else f"{first['submitted_by']} ({first['reference']}, {moment(first['submitted_at'])})"
     problem = (
         f"While this file was being checked, {who} submitted a version of the same return. "
         "Look at it; if yours is the right one, send it again with a reason."

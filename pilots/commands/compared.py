@@ -7,7 +7,7 @@ import pandas
 
 from pilots.commands.shared import Session, task_command
 from pilots.commands.text import table, wrapped
-from pilots.comparisons import Comparison, Difference, compare_submission, gaps
+from pilots.comparisons import Comparison, Difference, compare_submission, gaps, given_by_nobody
 
 CHANGES = {"key": "Row", "column": "Column", "before": "Before", "after": "Now", "percent": "Change, %"}
 TOTALS = {"column": "Total of", "now": "This return", "version": "Last version", "last": "Last period", "symbols": "Symbols"}
@@ -28,6 +28,8 @@ def comparison_text(found: Comparison) -> str:
         if not frame.empty:
             lines += [f"{title}:", table(_rounded(frame[list(columns)]).rename(columns=columns)), ""]
     if not found.coverage.empty:
+        nobody = given_by_nobody(found.coverage)
+        lines += [f"Given for no local authority: {'; '.join(nobody)}.", ""] if nobody else []
         lines += ["Who has given what:", table(gaps(found.coverage))]
     return "\n".join(lines).rstrip()
 

@@ -11,6 +11,7 @@ from pilots.commands import COMMANDS
 from pilots.commands.shared import Session, task_command
 from pilots.commands.text import table, wrapped
 from pilots.published import account_of_file, account_of_vintage, compare_vintages
+from pilots.tables import telling
 
 SHOWN_ROWS = 12
 
@@ -55,8 +56,7 @@ def account_text(tables: dict[str, pandas.DataFrame]) -> list[str]:
     """Tables of an account for a terminal: columns that say nothing of this file are left out."""
     lines = []
     for title, frame in tables.items():
-        told = frame.loc[:, [(frame[name] != 0).any() and (frame[name] != "").any() for name in frame.columns]]
-        lines += ["", f"{title} ({len(frame):,})", table(told)]
+        lines += ["", f"{title} ({len(frame):,})", table(telling(frame))]
     return lines
 
 

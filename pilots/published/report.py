@@ -8,6 +8,7 @@ import pandas as pd
 
 from pilots.catalogue import aliases
 from pilots.published.remarks import SECTIONS, tables_of
+from pilots.tables import moment
 
 _OUTCOMES = {
     "label": "Outcome",
@@ -79,7 +80,7 @@ class ImportReport:
         files = {entry["file"] for entry in self.sections["files"] if entry["values"]}
         if self.repeated:
             return (
-                f"This very file was imported on {self.received_at:%d %B %Y at %H:%M %Z} as {self.reference} ({self.title}, "
+                f"This very file was imported on {moment(self.received_at)} as {self.reference} ({self.title}, "
                 f"edition {self.edition}). Nothing was changed."
             )
         words = [

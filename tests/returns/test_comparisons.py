@@ -9,7 +9,7 @@ from data_contracts import load_contract
 from pilots import comparisons, returns
 from pilots.access import Actor, NotAllowed
 from pilots.catalogue import outcomes
-from pilots.comparisons import compare_rows, compare_submission, coverage, difference, gaps, preview, totals
+from pilots.comparisons import compare_rows, compare_submission, coverage, difference, gaps, given_by_nobody, preview, totals
 from pilots.errors import UserError
 from pilots.places import names
 from pilots.storage import Store
@@ -109,6 +109,8 @@ def test_coverage_tells_done_missing_and_symbols_apart(store: Store, lead: Actor
     assert len(table) == 12 and table.shape[1] == 2 + 10
     assert set(table.iloc[-1, 2:]) == {"missing"} and table.iloc[-1]["name"] == "Gateshead"
     assert table.iloc[0]["Digital plans"] == "c: confidential" and set(table.iloc[1, 2:]) == {"done"}
+    assert given_by_nobody(table) == [] and given_by_nobody(table.assign(**{"Digital plans": "missing"})) == ["Digital plans"]
+    assert gaps(table.assign(**{"Digital plans": "missing"})).iloc[0].tolist() == ["Hartlepool", "9 of 9", "", ""]
     folded = gaps(table)
     assert folded.iloc[0].tolist() == ["Hartlepool", "9 of 10", "", "Digital plans (c: confidential)"]
     assert folded.iloc[-1]["Given"] == "0 of 10" and folded.iloc[1].tolist()[1:] == ["10 of 10", "", ""]

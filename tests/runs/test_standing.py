@@ -118,5 +118,5 @@ def test_a_change_that_makes_no_plan_is_told_by_key() -> None:
 
 def test_runs_from_before_seals_say_what_they_know() -> None:
     old = {"registered_at": "2026-11-01T09:00:00+00:00"}
-    assert views.standing_words(old) == ["Planned: registered on 01 Nov 2026, 09:00 UTC."]
+    assert views.standing_words(old) == ["Planned: registered on 01 Nov 2026, 09:00 GMT."]
     assert views.standing_words({"registered_at": None})[0].startswith("Exploratory")
