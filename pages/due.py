@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import date
+from functools import partial
 
 import pandas
 import streamlit as st
@@ -39,9 +40,9 @@ INTRODUCTIONS = {
 }
 
 
-def named(one: DueReturn) -> str:
-    """A return in a list to choose from; who has one region only is not told which."""
-    region = "" if len(frame.acting().regions) == 1 else f", {region_names()[one.region]}"
+def named(one: DueReturn, with_region: bool) -> str:
+    """A return in a list to choose from."""
+    region = f", {region_names()[one.region]}" if with_region else ""
     return f"{one.title}{region}, {one.period}: {one.timing or one.state_words}"
 
 
@@ -75,7 +76,8 @@ def mine(found: list[DueReturn]) -> None:
     if len(titles) > 1:
         title = st.selectbox("Collection", [ALL, *titles], key="due-collection")
         waiting = [one for one in waiting if title in (ALL, one.title)]
-    chosen = st.selectbox("Choose a return", waiting, format_func=named, key="due")
+    several = len({one.region for one in waiting}) > 1
+    chosen = st.selectbox("Choose a return", waiting, format_func=partial(named, with_region=several), key="due")
     if chosen.state in WITH_THE_REGION:
         with_the_region(chosen)
     elif chosen.reference and st.button("Open this return", type="primary"):

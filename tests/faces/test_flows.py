@@ -192,7 +192,7 @@ def test_a_file_comes_back_marked_corrected_and_compared(
     assert "not on offer" in speak("check", str(named), *ABOUT, "--accept-corrections", "nonsense", code=1)["error"]
     why = [part for one in done["findings"] if one["severity"] == "query" for part in ("--explain", f"{one['key']}=Right")]
     for reference, ending in ((done["check"], "xlsx"), (done["check"], "csv")):
-        written = speak("returns", "corrected", reference, str(tmp_path / f"corrected.{ending}"))
+        written = speak("returns", "corrected", reference, str(tmp_path / f"as-corrected.{ending}"))
         assert [(one["before"], one["after"]) for one in written["corrections"]] == [("Hartlepool", "E06000001")]
         assert speak("check", written["file"], *ABOUT)["corrections"] == {"made": [], "offered": []}
     assert REFERENCE not in str(speak("returns")), "a corrected table that is written is not submitted"
