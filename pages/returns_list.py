@@ -73,7 +73,9 @@ def narrowed() -> dict[str, str | None]:
     period_box, state_box = (left, right) if len(codes) > 1 else (right, left)
     period = period_box.selectbox("Period", [None, *returns.periods_sent(frame.store(), frame.acting())], format_func=or_all)
     states = [name for name in STATES if name != NOT_SENT]
-    state = state_box.selectbox("State", [None, *states], format_func=lambda name: STATES[name].words.capitalize() if name else ALL)
+    state = state_box.selectbox(
+        "State", [None, *states], format_func=lambda name: STATES[name].words.capitalize() if name else ALL
+    )
     return {"collection": collection, "region": region, "period": period, "status": state}
 
 
