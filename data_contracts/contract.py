@@ -249,11 +249,12 @@ def _folder() -> Traversable:
     return resources.files(__package__).joinpath("contracts")
 
 
-def _versions(name: str) -> list[str]:
+@cache
+def _versions(name: str) -> tuple[str, ...]:
     if name not in {entry.name for entry in _folder().iterdir() if entry.is_dir()}:
-        return []
+        return ()
     names = [entry.name.removesuffix(".yaml") for entry in _folder().joinpath(name).iterdir() if entry.name.endswith(".yaml")]
-    return sorted((text for text in names if _VERSION.match(text)), key=version_order)
+    return tuple(sorted((text for text in names if _VERSION.match(text)), key=version_order))
 
 
 def version_order(version: str) -> tuple[int, ...]:
@@ -264,7 +265,7 @@ def version_order(version: str) -> tuple[int, ...]:
 def contracts() -> dict[str, list[str]]:
     """Names of all contracts with their versions, oldest first."""
     names = sorted(entry.name for entry in _folder().iterdir() if entry.is_dir() and not entry.name.startswith("_"))
-    return {name: _versions(name) for name in names if _versions(name)}
+    return {name: list(_versions(name)) for name in names if _versions(name)}
 
 
 @cache
@@ -281,10 +282,11 @@ def load_contract(name: str, version: str | None = None) -> Contract:
     versions = _versions(name)
     if not versions:
         raise ContractError(f"There is no contract {name!r}. There are {', '.join(contracts())}.")
-    chosen = version or versions[-1]
-    if chosen not in versions:
-        raise ContractError(f"Contract {name} has no version {chosen!r}. It has {', '.join(versions)}.")
-    return parse_contract(_folder().joinpath(name, f"{chosen}.yaml").read_text(encoding="utf-8"))
+    if version is None:
+        return load_contract(name, versions[-1])
+    if version not in versions:
+        raise ContractError(f"Contract {name} has no version {version!r}. It has {', '.join(versions)}.")
+    return parse_contract(_folder().joinpath(name, f"{version}.yaml").read_text(encoding="utf-8"))
 
 
 def parse_contract(text: str) -> Contract:

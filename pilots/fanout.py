@@ -2,11 +2,15 @@
 
 import importlib
 import os
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from joblib import Parallel, cpu_count, delayed, parallel_config
+from joblib.externals.loky import BrokenProcessPool
 
 from pilots.errors import UserError
 
@@ -79,7 +83,7 @@ def fan_out(
         Position of the piece and its answer, in the order in which they are finished.
 
     Raises:
-        UserError: there is no such backend.
+        UserError: there is no such backend, or a process that did some of the work was ended.
     """
     if workers.backend == PROCESSES and (workers.count == 1 or len(pieces) < 2):
         for at, piece in enumerate(pieces):
@@ -94,10 +98,17 @@ def fan_out(
             f"The backend “{workers.backend}” of {BACKEND_VARIABLE} cannot be used: {error} "
             "Name one that joblib knows, or NAME=MODULE:FUNCTION with the function that makes it known."
         ) from error
-    calls = (delayed(_numbered)(at, task, piece) for at, piece in enumerate(pieces))
-    for done, answered in enumerate(spread(calls), start=1):
-        yield answered
-        tell(done / len(pieces), words(done))
+    parent = os.getpid() if workers.backend == PROCESSES else None
+    calls = (delayed(_numbered)(at, task, piece, parent) for at, piece in enumerate(pieces))
+    try:
+        for done, answered in enumerate(spread(calls), start=1):
+            yield answered
+            tell(done / len(pieces), words(done))
+    except BrokenProcessPool as error:
+        raise UserError(
+            "A process that did part of the work was ended from outside, as the system does where memory is short. What is "
+            f"finished is kept: do the same again. If memory is short, set {WORKERS_VARIABLE} to a smaller number."
+        ) from error
 
 
 def _make_known(workers: Workers) -> None:
@@ -113,5 +124,19 @@ def _make_known(workers: Workers) -> None:
         ) from error
 
 
-def _numbered(at: int, task: Callable[[Any, Tell], Any], piece: Any) -> tuple[int, Any]:
+def _numbered(at: int, task: Callable[[Any, Tell], Any], piece: Any, parent: int | None) -> tuple[int, Any]:
+    if parent is not None:
+        _end_with(parent)
     return at, task(piece, lambda share, words: None)
+
+
+@cache
+def _end_with(parent: int) -> None:
+    """Have this process end within a second when the one that it works for is gone: it would go on for nobody, for minutes."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -1,8 +1,8 @@
 """What a release holds, as evaluations read it: from a store, or out of a bundle where there is no store at all."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -32,14 +32,25 @@ class Shared:
 
     Attributes:
         store: which.
-        frames: what was read, by reference of the release and collection. Whoever takes one leaves it as it is.
+        made: what was read and made of it, by what it is. Whoever takes something leaves it as it is.
     """
 
     store: Store
-    frames: dict[tuple[str, str], pd.DataFrame] = field(default_factory=dict)
+    made: dict[Hashable, Any] = field(default_factory=dict)
 
 
 Data = Store | Frozen | Shared
+Made = TypeVar("Made")
+
+
+def once(data: Data, key: Hashable, make: Callable[[], Made]) -> Made:
+    """What `make` gives; where data are shared, the very object that it gave the first time."""
+    if not isinstance(data, Shared):
+        return make()
+    if key not in data.made:
+        data.made[key] = make()
+    found: Made = data.made[key]
+    return found
 
 
 def released_rows(data: Data, release: str, collection: str) -> list[dict[str, Any]]:

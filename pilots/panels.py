@@ -2,19 +2,19 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 
 from data_contracts import contracts, load_contract
 from evaluation import Panel
-from evaluation.cells import cells
+from evaluation.cells import Cells, cells
 from pilots import releases
 from pilots.catalogue import Outcome, publications, reform
 from pilots.catalogue import outcome as outcome_named
 from pilots.errors import UserError
-from pilots.frozen import Data, vintage_values
+from pilots.frozen import Data, once, vintage_values
 from pilots.periods import containing, first_full, ordered, parse
 from pilots.places import (
     alike,
@@ -89,9 +89,9 @@ def figures(store: Data, release: Release, outcome: Outcome) -> Source:
         UserError: the release has none of them; the message says what to import or wait for.
     """
     if outcome.source in publications():
-        return _published(store, release, outcome)
+        return once(store, ("figures", release.id, outcome.id), lambda: _published(store, release, outcome))
     if outcome.source in contracts():
-        return _returned(store, release, outcome)
+        return once(store, ("figures", release.id, outcome.id), lambda: _returned(store, release, outcome))
     raise UserError(
         f"{outcome.label} comes from “{outcome.source}”, which is neither a publication nor a collection of this platform."
     )
@@ -253,11 +253,16 @@ def question(store: Data, release: Release, plan: Plan, outcome: Outcome, spells
     rows = rows[rows["authority"].isin(units["authority"])]
     rows = rows[rows["period"].isin(rows.loc[rows[NUMERATOR].notna(), "period"])]  # a period in which nobody has a figure is none
     extras = _extras(store, release, plan, units, spells, outcome.frequency)
-    path = _panel(rows, units, outcome, plan, extras, "intensity", plan.weights)
+    summed, whole = _summed(rows, outcome), len(rows)
+    path = _panel(summed, units, outcome, plan, extras, "intensity", plan.weights)
     rows, stopped = _without_stopped(rows, stop, plan.last)
-    panel = _panel(rows, units, outcome, plan, extras, None, plan.weights)
+    if len(rows) == whole:
+        panel = replace(path, intensity=None)
+    else:
+        summed = _summed(rows, outcome)
+        panel = _panel(summed, units, outcome, plan, extras, None, plan.weights)
     other = "none" if plan.weights == "denominator" else "denominator"
-    other_weights = _panel(rows, units, outcome, plan, extras, None, other) if outcome.denominator else None
+    other_weights = _panel(summed, units, outcome, plan, extras, None, other) if outcome.denominator else None
     present = panel.periods
     treated = tuple(unit for unit, is_treated in zip(panel.units, panel.treated, strict=True) if is_treated)
     notices = [*source.notices, *panel.notices]
@@ -292,8 +297,14 @@ def _late_words(panel: Panel, late: Sequence[tuple[str, str, int]]) -> str:
     )
 
 
+def _summed(rows: pd.DataFrame, outcome: Outcome) -> Cells:
+    """Cells of an outcome by authority and period."""
+    values = [NUMERATOR, DENOMINATOR] if outcome.denominator else [NUMERATOR]
+    return cells(rows, unit="authority", period="period", outcomes=values, cross=False, pivots=0.0)
+
+
 def _panel(
-    rows: pd.DataFrame,
+    summed: Cells,
     units: pd.DataFrame,
     outcome: Outcome,
     plan: Plan,
@@ -301,10 +312,9 @@ def _panel(
     intensity: str | None,
     weights: str,
 ) -> Panel:
-    values = [NUMERATOR, DENOMINATOR] if outcome.denominator else [NUMERATOR]
-    there = set(rows["period"])
+    there = set(summed.frame["period"])
     return Panel.from_cells(
-        cells(rows, unit="authority", period="period", outcomes=values, cross=False, pivots=0.0),
+        summed,
         treatment=units,
         outcome={outcome.id: (NUMERATOR, DENOMINATOR if outcome.denominator else None, outcome.scale)},
         first_treated="first_treated",
@@ -373,12 +383,12 @@ def _told_to_compare(store: Data, release: Release, plan: Plan) -> set[str]:
 
 def _units(rows: pd.DataFrame, plan: Plan, first: dict[str, str], told: set[str]) -> pd.DataFrame:
     """Authority, region and first treated period of everyone who takes part."""
-    place = authorities().set_index("authority")
-    codes = sorted(set(rows["authority"]) & set(place.index))
-    table = pd.DataFrame({"authority": codes, "region": [place.at[code, "region"] for code in codes]})
+    region_of = authorities().set_index("authority")["region"].to_dict()
+    codes = sorted(set(rows["authority"]) & region_of.keys())
+    table = pd.DataFrame({"authority": codes, "region": [region_of[code] for code in codes]})
     table["first_treated"] = [first.get(code) for code in codes]
-    together = partnerships().set_index("authority")["partnership"]
-    table[PARTNERSHIP] = [f"Partnership {together[code]}" if code in together.index else code for code in codes]
+    together = partnerships().set_index("authority")["partnership"].to_dict()
+    table[PARTNERSHIP] = [f"Partnership {together[code]}" if code in together else code for code in codes]
     table = table[~table["authority"].isin(plan.comparison.leave_out)]
     adopts = table["first_treated"].notna()
     if plan.comparison.authorities == "same_regions":

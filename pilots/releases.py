@@ -14,7 +14,7 @@ from pilots.access import Actor, check_actor_can
 from pilots.catalogue import Reform, reforms
 from pilots.collections import REGISTER
 from pilots.errors import UserError
-from pilots.frozen import Data, Shared, released_rows
+from pilots.frozen import Data, once, released_rows
 from pilots.life import ACCEPTED
 from pilots.register import all_spells
 from pilots.storage import Store
@@ -226,11 +226,10 @@ def collection_rows(store: Data, release: Release, collection: str) -> pd.DataFr
         `region`, `row` (number in the file), then the contract's columns as in `Report.rows`; by region, period and row. A column
         that an older version of the contract does not have is missing in its rows.
     """
-    if isinstance(store, Shared):
-        key = (release.id, collection)
-        if key not in store.frames:
-            store.frames[key] = collection_rows(store.store, release, collection)
-        return store.frames[key]
+    return once(store, ("rows", release.id, collection), lambda: _collection_rows(store, release, collection))
+
+
+def _collection_rows(store: Data, release: Release, collection: str) -> pd.DataFrame:
     rows = released_rows(store, release.id, collection)
     parts = []
     for version in sorted({row["contract_version"] for row in rows}):

@@ -33,6 +33,21 @@ def test_no_array_of_units_by_units_or_by_draws(schools: Panel, name: str) -> No
     assert drawn < 8 * UNITS * 4999 / 2, "half of what one number for each unit and draw takes"
 
 
+def test_with_gaps_group_time_effects_grow_with_units_times_effects_by_what_methods_says() -> None:
+    peaks, effects = [], 0
+    for units in (UNITS, 2 * UNITS):
+        frame = draw(units)
+        gaps = frame[np.random.default_rng(3).random(len(frame)) > 0.04]
+        panel = Panel.from_frame(gaps, "school", "term", "first_term", "rate")
+        tracemalloc.start()
+        result = estimate(panel, "group_time", aggregate="event_time")
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert isinstance(result, Result) and "left out" not in str(result.warnings)
+        effects = len(np.unique(panel.cohort)) - 1
+    assert (peaks[1] - peaks[0]) / (UNITS * effects * 23) < 25, "bytes for each unit and effect"
+
+
 @pytest.mark.parametrize("weights", ["mammen", "rademacher", "webb"])
 def test_draws_in_blocks_have_the_mean_and_spread_of_one_matrix(weights: str) -> None:
     sums = np.random.default_rng(1).normal(size=(LARGEST // 1000, 2))

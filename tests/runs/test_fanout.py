@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,9 +79,9 @@ def worked_on(store: Store) -> list[str]:
         return [row.subject.rpartition(" ")[2] for row in rows if "piece" in row.detail]
 
 
-def killed(store: Store, plan_file: Path, how: Callable[[subprocess.Popen[bytes]], None], workers: str = "1") -> int:
+def killed(store: Store, typed: Sequence[str], how: Callable[[subprocess.Popen[bytes]], None], workers: str = "1") -> int:
     """Evaluate until the first outcome is kept, then end it; the exit code."""
-    run = subprocess.Popen(**call(store, "evaluate", str(plan_file), workers=workers), start_new_session=True)
+    run = subprocess.Popen(**call(store, *typed, workers=workers), start_new_session=True)
     deadline = time.monotonic() + 300
     while not kept(store) and run.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -106,7 +106,7 @@ def test_the_demonstration_gives_the_same_digests_with_1_2_and_4_workers(demonst
 
 
 def test_a_killed_evaluation_goes_on_and_ends_with_the_same_digest(ready: Store, plan_file: Path) -> None:
-    assert killed(ready, plan_file, lambda run: run.kill()) == -signal.SIGKILL
+    assert killed(ready, ("evaluate", str(plan_file)), lambda run: run.kill()) == -signal.SIGKILL
     assert runs.runs(ready, LOCAL_ADMINISTRATOR) == [], "nothing half is stored as a run"
     assert list(kept(ready)) and worked_on(ready) == TWO[:1]
     again = runs.evaluate(ready, LOCAL_ADMINISTRATOR, small_plan()).document
@@ -116,8 +116,57 @@ def test_a_killed_evaluation_goes_on_and_ends_with_the_same_digest(ready: Store,
     assert again["questions"] == undisturbed["questions"]
 
 
+def workers_of(parent: int) -> list[int]:
+    """Processes that work for it: its children but for the one that looks after what they share."""
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    return [int(one) for one in children if b"popen_loky" in Path(f"/proc/{one}/cmdline").read_bytes()]
+
+
+def gone(process: int) -> bool:
+    """Whether it has ended, within half a minute."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        state = Path(f"/proc/{process}/stat")
+        if not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z":
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc").exists(), reason="workers are found under /proc")
+@pytest.mark.parametrize("whom", ["parent", "worker"])
+def test_two_workers_killed_go_on_to_the_same_digests(
+    ready: Store, tmp_path: Path, whom: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    plans = [small_plan(), small_plan(level=0.9)]
+    files = [tmp_path / f"{number}.yaml" for number in range(len(plans))]
+    for path, plan in zip(files, plans, strict=True):
+        path.write_text(plan.text, encoding="utf-8")
+    asked = ("evaluate", *map(str, files))
+    workers: list[int] = []
+
+    def kill(run: subprocess.Popen[bytes]) -> None:
+        workers.extend(workers_of(run.pid))
+        os.kill(run.pid if whom == "parent" else workers[0], signal.SIGKILL)
+
+    code = killed(ready, asked, kill, workers="2")
+    said = capfd.readouterr().err
+    assert len(workers) == 2 and all(gone(one) for one in workers), "nobody works on alone"
+    if whom == "parent":
+        assert code == -signal.SIGKILL
+    else:
+        assert code == 1 and "What is finished is kept: do the same again" in said and "Traceback" not in said
+    finished, stored = worked_on(ready), len(runs.runs(ready, LOCAL_ADMINISTRATOR))
+    assert 1 <= len(finished) < 4 and 2 * stored + len(kept(ready)) == len(finished), "a run is stored whole or not at all"
+    again = speak(ready, *asked, workers="2")["runs"]
+    assert len(worked_on(ready)) == 4 + 2 * stored, "what was finished is not estimated again, but for a run that was asked again"
+    undisturbed = runs.evaluate_plans(ready, LOCAL_ADMINISTRATOR, plans, workers=HERE).runs
+    assert [one["results_digest"] for one in again] == [run.document["results_digest"] for run in undisturbed]
+
+
 def test_ctrl_c_says_that_the_same_command_goes_on(ready: Store, plan_file: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    code = killed(ready, plan_file, lambda run: os.killpg(run.pid, signal.SIGINT))
+    code = killed(ready, ("evaluate", str(plan_file)), lambda run: os.killpg(run.pid, signal.SIGINT))
     said = capfd.readouterr().err
     assert code == 1 and "What is finished is kept" in said and "Traceback" not in said
     assert runs.runs(ready, LOCAL_ADMINISTRATOR) == [] and kept(ready)
