@@ -7,6 +7,7 @@ import streamlit as st
 
 from pages import _frame as frame
 from pilots.comparisons import Comparison, Difference, gaps, given_by_nobody
+from pilots.tables import telling
 
 CHANGES = {"key": "Row", "label": "Column", "before": "Before", "after": "Now", "change": "Change", "percent": "Change, %"}
 TOTALS = {
@@ -55,11 +56,13 @@ def coverage(table: pandas.DataFrame) -> None:
     if nobody:
         st.write(f"Given for no local authority: {'; '.join(nobody)}.")
     folded = gaps(table)
-    if folded["Missing"].eq("").all() and folded["Symbol in place of a number"].eq("").all():
-        words = "all other" if nobody else "all"
-        st.write(f"All {len(table):,} local authorities have given {words} {table.shape[1] - 2 - len(nobody):,} measures.")
+    lacking = folded[folded["Missing"].ne("") | folded["Symbol in place of a number"].ne("")]
+    words = f"{'all other' if nobody else 'all'} {table.shape[1] - 2 - len(nobody):,} measures"
+    if lacking.empty:
+        st.write(f"All {len(table):,} local authorities have given {words}.")
     else:
-        frame.table(folded, "Measures given by each local authority")
+        st.write(f"{len(table) - len(lacking):,} of {len(table):,} local authorities have given {words}. The others:")
+        frame.table(telling(lacking), "Local authorities without some measures")
     frame.download(table, "coverage", "Download each authority by measure (CSV)")
 
 

@@ -19,6 +19,9 @@ def explained(report: Report, collection: str, region: str, period: str) -> dict
     for query in found:
         by_rule.setdefault(query.rule, []).append(query)
     answers: dict[str, str] = {}
+    if found:
+        st.subheader("Explain the queries")
+        st.write("One text answers all queries of a rule. Each query needs an answer before you can submit.")
     for rule, queries in sorted(by_rule.items()):
         answers |= of_rule(rule, queries, report.sha256)
     if found and st.button("Keep these explanations for later"):
@@ -40,7 +43,8 @@ def of_rule(rule: str, queries: list[Query], file: str) -> dict[str, str]:
     many = f" (and {more} more like it)" if more else ""
     kept = {query.explanation for query in queries}
     known = kept.pop() if len(kept) == 1 else None
-    text = st.text_area(f"Explain: {queries[0].message}{many}", value=known or "", key=f"explain-{key}").strip()
+    message = queries[0].message.rstrip(".") if many else queries[0].message
+    text = st.text_area(f"Explain: {message}{many}", value=known or "", key=f"explain-{key}").strip()
     if more:
         with st.expander("Explain them one by one"):
             for query in queries[: frame.SHOWN_ROWS]:

@@ -155,8 +155,9 @@ def explanations_for(report: Report) -> dict[str, str]:
     for query in report.queries:
         by_rule.setdefault(query.rule, []).append(query.message)
     for rule, messages in sorted(by_rule.items()):
-        many = f" (and {len(messages) - 1} more like it)" if len(messages) > 1 else ""
-        text = st.text_area(f"Explain: {messages[0]}{many}", key=f"explain-{rule}")
+        first = messages[0]
+        many = f"{first.rstrip('.')} (and {len(messages) - 1} more like it)" if len(messages) > 1 else first
+        text = st.text_area(f"Explain: {many}", key=f"explain-{rule}")
         if text.strip():
             answers[rule] = text.strip()
     return answers

@@ -313,7 +313,8 @@ def gaps(table: pd.DataFrame) -> pd.DataFrame:
         missing = [label for label in measures if MISSING in row[label]]
         marked = [f"{label} ({row[label]})" for label in measures if row[label] != DONE and MISSING not in row[label]]
         given = f"{len(measures) - len(missing) - len(marked)} of {len(measures)}"
-        found.append([row["name"], given, "; ".join(missing), "; ".join(marked)])
+        lacking = "everything" if missing == measures else "; ".join(missing)
+        found.append([row["name"], given, lacking, "; ".join(marked)])
     return pd.DataFrame(found, columns=["Local authority", "Given", "Missing", "Symbol in place of a number"])
 
 

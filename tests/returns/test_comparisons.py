@@ -113,7 +113,11 @@ def test_coverage_tells_done_missing_and_symbols_apart(store: Store, lead: Actor
     assert gaps(table.assign(**{"Digital plans": "missing"})).iloc[0].tolist() == ["Hartlepool", "9 of 9", "", ""]
     folded = gaps(table)
     assert folded.iloc[0].tolist() == ["Hartlepool", "9 of 10", "", "Digital plans (c: confidential)"]
-    assert folded.iloc[-1]["Given"] == "0 of 10" and folded.iloc[1].tolist()[1:] == ["10 of 10", "", ""]
+    assert folded.iloc[-1].tolist() == ["Gateshead", "0 of 10", "everything", ""] and folded.iloc[1].tolist()[1:] == [
+        "10 of 10",
+        "",
+        "",
+    ]
 
 
 def test_strata_in_part_are_told() -> None:
