@@ -82,7 +82,7 @@ def listing() -> None:
             st.switch_page("pages/evaluate.py")
     rows = frame.records(known, COLUMNS)
     rows = rows.assign(Imported=rows["Imported"].map(moment), **{DIGEST: rows[DIGEST].map(short)})
-    frame.table(rows, "Vintages that were imported")
+    frame.table(rows.map(_with_thousands), "Vintages that were imported")
     references = [vintage["reference"] for vintage in known]
     chosen = st.selectbox("What an import brought", references, index=None, key="vintage", placeholder="Choose a reference")
     if chosen:

@@ -78,6 +78,8 @@ def returns_due(
 ) -> list[DueReturn]:
     """Returns that somebody still has to do something about, the most urgent first; regional roles see those of their regions.
 
+    They are those that are asked for, and those that were sent without being asked for.
+
     Args:
         store: where.
         actor: who looks.
@@ -98,6 +100,7 @@ def returns_due(
         requests = stored_requests(connection, regions)
         begun, today = began(connection), london_day(now())
     newest = {(row["collection"], row["region"], row["period"]): row for row in versions}
+    targets += _unasked(newest, {target.key for target in targets})
     made = [
         _due(target, newest.get(target.key), in_force.get(target.key), _of(requests, target.key), begun, today)
         for target in targets
@@ -117,6 +120,16 @@ def _asked(store: Store, collection: str | None, regions: list[str]) -> Iterable
         contract = load_contract(name)
         if contract.period_kind in KINDS:
             yield from (Target(contract, region, period) for period in periods_due(store, name) for region in regions)
+
+
+def _unasked(newest: dict[Key, dict[str, Any]], asked: set[Key]) -> list[Target]:
+    """Returns that were sent for a period that is not asked for: somebody has to sign or accept them all the same."""
+    names = returned_by_regions()
+    return [
+        Target(load_contract(key[0]), *key[1:])
+        for key, row in newest.items()
+        if key not in asked and key[0] in names and row["status"] != WITHDRAWN
+    ]
 
 
 def _of(requests: list[dict[str, Any]], key: Key) -> list[dict[str, Any]]:

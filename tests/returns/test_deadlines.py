@@ -197,3 +197,14 @@ def test_the_list_has_every_return_that_is_asked_for_and_whose_step_is_next(
     assert done.to_dict()["due"] == done.due.isoformat()
     with pytest.raises(NotAllowed, match="cannot read returns"):
         due.returns_due(any_store, lead, region="E12000002")
+
+
+def test_what_was_sent_unasked_waits_for_whoever_has_to_sign_it(any_store: Store, staff: People, ehcp_csv: Csv) -> None:
+    before = "2018/19 summer"  # the contract asks from autumn 2019
+    lead, approver = staff[f"lead-{NORTH_EAST}"], staff[f"approver-{NORTH_EAST}"]
+    assert before not in {one.period for one in due.returns_due(any_store, lead, collection=EHCP)}
+    sent = returns.submit_return(any_store, lead, EHCP, NORTH_EAST, before, "early.csv", ehcp_csv(NORTH_EAST, before))
+    waiting = due.waiting_for(due.returns_due(any_store, approver), approver)
+    assert [(one.reference, one.owner) for one in waiting] == [(sent.reference, "approver")]
+    returns.withdraw_return(any_store, lead, sent.reference, "Nobody asked for it.")
+    assert before not in {one.period for one in due.returns_due(any_store, lead, collection=EHCP, everything=True)}
