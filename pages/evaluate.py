@@ -108,7 +108,8 @@ def runs_section() -> None:
     stale = staleness.stale_runs(store, actor)
     found = [row for run in runs.runs(store, actor) for row in views.run_rows(run.document, stale.get(run.run_id, []))]
     if found:
-        frame.long_table(frame.records(found, RUNS), "runs")
+        shown = RUNS if stale else {name: heading for name, heading in RUNS.items() if name != "stale"}
+        frame.long_table(frame.records(found, shown), "runs")
         if stale:
             st.write("A stale run rests on returns that were replaced or sent back since. Make a new release and evaluate again.")
     else:

@@ -13,7 +13,8 @@ def main() -> None:
     st.title("All reforms on one view")
     st.write(
         "Each reform with each outcome asked, from the newest run of each plan: what is said, how far it can be believed, how "
-        "small an effect could have been seen, and what is watched for harm. A reform of which nothing can be estimated says why."
+        "small an effect could have been seen, and what is watched for harm (harm that is seen by name, all else by number). A "
+        "reform of which nothing can be estimated says why."
     )
     found = views.overview_table(run.document for run in runs.runs(frame.store(), frame.acting()))
     frame.table(found.drop(columns="Run"))

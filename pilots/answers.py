@@ -20,7 +20,7 @@ from pilots.errors import UserError
 from pilots.evidence import evidence, family, harms, joined, panel_for
 from pilots.fanout import Workers, fan_out
 from pilots.frozen import Data, Frozen, Shared
-from pilots.panels import Question, question
+from pilots.panels import AUTHORITY, SCHOOL, Question, by_school, question
 from pilots.periods import containing, parse
 from pilots.plans import Plan
 from pilots.releases import Release
@@ -258,8 +258,10 @@ def _watched(store: Data, release: Release, plan: Plan, spells: pd.DataFrame) ->
 
 
 def _by_periods_of(plan: Plan, about: Outcome) -> Plan:
-    """The plan over the same time in the periods by which an outcome comes; covariates come by the plan's own periods only."""
+    """The plan over the same time, in the periods and units by which an outcome comes; covariates come by the plan's own."""
     first, last = parse(plan.first), parse(plan.last)
+    if plan.unit == SCHOOL and not by_school(about):
+        plan = replace(plan, unit=AUTHORITY, covariates=())
     if about.frequency == first.kind:
         return plan
     window = (str(containing(first.start, about.frequency)), str(containing(last.end, about.frequency)))

@@ -14,12 +14,14 @@ from pilots import releases
 from pilots.catalogue import Outcome, publications, reform
 from pilots.catalogue import outcome as outcome_named
 from pilots.errors import UserError
+from pilots.forecasts import CAME, EXPECTED, held_against
 from pilots.frozen import Data, once, vintage_values
 from pilots.periods import containing, first_full, ordered, parse
 from pilots.places import (
     alike,
     authorities,
     bordering,
+    called,
     current_authorities,
     names,
     partnerships,
@@ -29,11 +31,13 @@ from pilots.places import (
 from pilots.plans import Plan
 from pilots.published import counting
 from pilots.releases import Release
+from pilots.schools import on_from, school_starts, without_schools_beside
 from pilots.storage.base import canonical_json
 
 NUMERATOR, DENOMINATOR = "numerator", "denominator"
 ROWS = "rows"  # a measure that every collection has: each row of a return is one
 COUNTED = "in the numerator"
+AUTHORITY, SCHOOL = "authority", "school"  # who is observed
 PARTNERSHIP = "partnership"  # the cluster of those that were assigned together; whoever compares stands alone
 
 
@@ -42,10 +46,11 @@ class Source:
     """The figures of one outcome in a release.
 
     Attributes:
-        rows: authority, period, numerator and denominator (one row a stratum); missing where a symbol stands or nothing came.
-        symbols: authority, period, symbol of the cells in which a symbol stands in place of a figure.
+        rows: authority, period, numerator and denominator (one row a stratum), and school where these are observed; missing where
+            a symbol stands or nothing came.
+        symbols: authority (or school), period, symbol of the cells in which a symbol stands in place of a figure.
         notices: what was left out on the way, in plain words.
-        late: days by which the return of a cell came late, by authority and period; only of those that did.
+        late: days by which the return of a cell came late, by authority (or school) and period; only of those that did.
     """
 
     rows: pd.DataFrame
@@ -63,7 +68,7 @@ class Question:
         other_weights: the panel with every authority alike where the plan weighs, and weighed where it does not; None without
             a denominator to weigh by.
         path: the same with what comes after a stop and with the reform's intensity, for estimators of reforms that go on and off.
-        treated: codes of the authorities with the reform within the window.
+        treated: codes of the authorities (or schools) with the reform within the window.
         gaps: authority and period of treated cells without a figure, with the symbol where one stands.
         stopped: authority and first period without the reform, for those that stopped within the window.
         notices: what was done and left out.
@@ -82,19 +87,26 @@ class Question:
     late: tuple[tuple[str, str, int], ...] = ()
 
 
-def figures(store: Data, release: Release, outcome: Outcome) -> Source:
-    """The figures that a release has for an outcome.
+def figures(store: Data, release: Release, outcome: Outcome, unit: str = AUTHORITY) -> Source:
+    """The figures that a release has for an outcome, by authority or by school.
 
     Raises:
         UserError: the release has none of them; the message says what to import or wait for.
     """
+    if unit == SCHOOL and not by_school(outcome):
+        raise UserError(f"{outcome.label} is known of authorities and not of schools. Take unit out of the plan.")
     if outcome.source in publications():
         return once(store, ("figures", release.id, outcome.id), lambda: _published(store, release, outcome))
     if outcome.source in contracts():
-        return once(store, ("figures", release.id, outcome.id), lambda: _returned(store, release, outcome))
+        return once(store, ("figures", release.id, outcome.id, unit), lambda: _returned(store, release, outcome, unit))
     raise UserError(
         f"{outcome.label} comes from “{outcome.source}”, which is neither a publication nor a collection of this platform."
     )
+
+
+def by_school(outcome: Outcome) -> bool:
+    """Whether an outcome comes from returns that have a row a school."""
+    return outcome.source in contracts() and load_contract(outcome.source).with_role(SCHOOL) is not None
 
 
 def _published(store: Data, release: Release, outcome: Outcome) -> Source:
@@ -119,23 +131,26 @@ def _published(store: Data, release: Release, outcome: Outcome) -> Source:
     return Source(_ratio(wide.reset_index(), outcome), marks.reset_index(drop=True), tuple(notices))
 
 
-def _returned(store: Data, release: Release, outcome: Outcome) -> Source:
+def _returned(store: Data, release: Release, outcome: Outcome, unit: str) -> Source:
     rows = releases.collection_rows(store, release, outcome.source)
     if rows.empty:
         raise UserError(
             f"Release {release.name} has no accepted returns of {outcome.source}, so there is nothing on {outcome.label}. "
             "Have the returns signed and accepted, then make a new release."
         )
-    return returned_figures(rows, outcome, _late_days(release, outcome.source))
+    return returned_figures(rows, outcome, _late_days(release, outcome.source), unit)
 
 
-def returned_figures(rows: pd.DataFrame, outcome: Outcome, late_days: Mapping[tuple[str, str], int] | None = None) -> Source:
+def returned_figures(
+    rows: pd.DataFrame, outcome: Outcome, late_days: Mapping[tuple[str, str], int] | None = None, unit: str = AUTHORITY
+) -> Source:
     """The figures that typed rows of a collection give for an outcome.
 
     Args:
         rows: as `Report.rows` has them, of one return or of several.
         outcome: one whose source is the collection.
         late_days: days by which returns came late, by region and period; the rows then have a column `region`.
+        unit: `authority` or, of collections by school, `school`.
 
     Raises:
         UserError: the collection has no such measure, or no rows of the outcome's strata.
@@ -149,9 +164,14 @@ def returned_figures(rows: pd.DataFrame, outcome: Outcome, late_days: Mapping[tu
             f"The collection {outcome.source} has no measure “{absent[0]}”. Correct the outcome {outcome.id} in the catalogue."
         )
     rows = rows[_in_strata(rows, contract.strata, outcome.strata)]
+    if outcome.forecast is not None:
+        return _forecast_errors(rows, outcome, column_of[wanted[0]])
     # Returns made to an earlier version of the contract may lack a column that came later.
     rows = rows.reindex(columns=list(dict.fromkeys([*rows.columns, *(column_of[measure] for measure in wanted)])))
     table = rows[["authority", "period"]].astype(str)
+    school = contract.with_role(SCHOOL)
+    if unit == SCHOOL and school is not None:
+        table[SCHOOL] = rows[school.name].astype(str)
     table[ROWS] = 1.0
     for measure in wanted:
         table[measure] = rows[column_of[measure]].astype("Float64").to_numpy(dtype=float, na_value=np.nan)
@@ -162,10 +182,21 @@ def returned_figures(rows: pd.DataFrame, outcome: Outcome, late_days: Mapping[tu
     days = late_days or {}
     table["late"] = [days.get(key, 0) for key in zip(rows["region"], table["period"], strict=True)] if days else 0
     table, notices = _todays_codes(table.reset_index(drop=True))
-    marks = table.loc[table["symbol"].notna(), ["authority", "period", "symbol"]].drop_duplicates(["authority", "period"])
-    late = table.loc[table["late"] > 0, ["authority", "period", "late"]].itertuples(index=False, name=None)
-    by_cell = {(str(authority), str(period)): int(count) for authority, period, count in late}
+    marks = table.loc[table["symbol"].notna(), [unit, "period", "symbol"]].drop_duplicates([unit, "period"])
+    late = table.loc[table["late"] > 0, [unit, "period", "late"]].itertuples(index=False, name=None)
+    by_cell = {(str(who), str(period)): int(count) for who, period, count in late}
     return Source(_ratio(table, outcome), marks.reset_index(drop=True), notices, by_cell)
+
+
+def _forecast_errors(rows: pd.DataFrame, about: Outcome, column: str) -> Source:
+    """By how much forecasts were off, as parts of a rate: what each figure was off by, over what came."""
+    if about.forecast is None:
+        raise RuntimeError(f"{about.id} is no forecast")
+    today, notices = _todays_codes(rows.astype({"authority": str, "period": str}))
+    table = held_against(today, about.forecast, column)
+    came, expected = (table[name].astype("Float64").to_numpy(dtype=float, na_value=np.nan) for name in (CAME, EXPECTED))
+    out = table[["authority", "period"]].assign(**{NUMERATOR: np.abs(came - expected), DENOMINATOR: came})
+    return Source(out, pd.DataFrame(columns=["authority", "period", "symbol"]), notices)
 
 
 def _late_days(release: Release, collection: str) -> dict[tuple[str, str], int]:
@@ -202,7 +233,7 @@ def _todays_codes(table: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
 
 def _ratio(table: pd.DataFrame, outcome: Outcome) -> pd.DataFrame:
     """Numerator and denominator of each row; missing where any of their parts is."""
-    out = table[["authority", "period"]].copy()
+    out = table[["authority", "period", *([SCHOOL] if SCHOOL in table else [])]].copy()
     out[NUMERATOR] = table[list(outcome.numerator)].sum(axis=1, skipna=False)
     if COUNTED in table:
         out[NUMERATOR] = out[NUMERATOR].where(table[COUNTED].astype(bool), 0.0)
@@ -240,7 +271,7 @@ def question(store: Data, release: Release, plan: Plan, outcome: Outcome, spells
     Raises:
         UserError: the release cannot answer; PanelError: nobody is treated within the window, or the figures cannot be used.
     """
-    source = figures(store, release, outcome)
+    source = figures(store, release, outcome, plan.unit)
     rows = source.rows[source.rows["period"].isin(plan.periods)]
     if rows.empty:
         there = ordered(source.rows["period"])
@@ -249,29 +280,31 @@ def question(store: Data, release: Release, plan: Plan, outcome: Outcome, spells
             f"{there[-1]}. Change the plan's window."
         )
     first, stop = starts(spells, plan, outcome.frequency)
-    units = _units(rows, plan, first, _told_to_compare(store, release, plan))
-    rows = rows[rows["authority"].isin(units["authority"])]
+    if plan.unit == SCHOOL:
+        first, stop = school_starts(store, release, plan), {}
+    units, beside = _units(rows, plan, first, _told_to_compare(store, release, plan))
+    rows = rows[rows[plan.unit].isin(units[plan.unit])]
     rows = rows[rows["period"].isin(rows.loc[rows[NUMERATOR].notna(), "period"])]  # a period in which nobody has a figure is none
     extras = _extras(store, release, plan, units, spells, outcome.frequency)
-    summed, whole = _summed(rows, outcome), len(rows)
+    summed, whole = _summed(rows, outcome, plan.unit), len(rows)
     path = _panel(summed, units, outcome, plan, extras, "intensity", plan.weights)
     rows, stopped = _without_stopped(rows, stop, plan.last)
     if len(rows) == whole:
         panel = replace(path, intensity=None)
     else:
-        summed = _summed(rows, outcome)
+        summed = _summed(rows, outcome, plan.unit)
         panel = _panel(summed, units, outcome, plan, extras, None, plan.weights)
     other = "none" if plan.weights == "denominator" else "denominator"
     other_weights = _panel(summed, units, outcome, plan, extras, None, other) if outcome.denominator else None
     present = panel.periods
     treated = tuple(unit for unit, is_treated in zip(panel.units, panel.treated, strict=True) if is_treated)
-    notices = [*source.notices, *panel.notices]
+    notices = [*source.notices, *beside, *panel.notices]
     lost = [period for period in plan.periods if period not in present]
     if lost:
         notices.append(f"There are no figures for {', '.join(lost)}.")
-    absent = sorted(set(first) & set(units["authority"]) - set(panel.units))
+    absent = sorted(set(first) & set(units[plan.unit]) - set(panel.units))
     if absent:
-        notices.append(f"There are no figures at all for {', '.join(names().get(code, code) for code in absent)}.")
+        notices.append(f"There are no figures at all for {', '.join(called(code) for code in absent)}.")
     gaps = _gaps(panel, source.symbols, stopped)
     late = _late_cells(panel, source.late)
     if late:
@@ -297,10 +330,18 @@ def _late_words(panel: Panel, late: Sequence[tuple[str, str, int]]) -> str:
     )
 
 
-def _summed(rows: pd.DataFrame, outcome: Outcome) -> Cells:
-    """Cells of an outcome by authority and period."""
+def _summed(rows: pd.DataFrame, outcome: Outcome, unit: str) -> Cells:
+    """Cells of an outcome by authority (or school) and period."""
     values = [NUMERATOR, DENOMINATOR] if outcome.denominator else [NUMERATOR]
-    return cells(rows, unit="authority", period="period", outcomes=values, cross=False, pivots=0.0)
+    return cells(rows, unit=unit, period="period", outcomes=values, cross=False, pivots=0.0)
+
+
+def owners(panel: Panel) -> list[str]:
+    """The authority of each unit of a panel: its own code, or that of the authority in which a school lies."""
+    if panel.unit == AUTHORITY:
+        return [str(unit) for unit in panel.units]
+    codes, labels = panel.clusters[AUTHORITY]
+    return [str(labels[code]) for code in codes]
 
 
 def _panel(
@@ -319,7 +360,7 @@ def _panel(
         outcome={outcome.id: (NUMERATOR, DENOMINATOR if outcome.denominator else None, outcome.scale)},
         first_treated="first_treated",
         weight="denominator" if weights == "denominator" and outcome.denominator else None,
-        cluster=("region", PARTNERSHIP),
+        cluster=("region", PARTNERSHIP, AUTHORITY) if plan.unit == SCHOOL else ("region", PARTNERSHIP),
         region="region",
         periods=[period for period in plan.periods if period in there],
         extras=extras,
@@ -329,16 +370,17 @@ def _panel(
 
 
 def _extras(store: Data, release: Release, plan: Plan, units: pd.DataFrame, spells: pd.DataFrame, kind: str) -> pd.DataFrame:
-    """Intensity and covariates, one row an authority and period of the plan's window."""
-    table = units[["authority"]].merge(pd.DataFrame({"period": plan.periods}), how="cross")
-    level = intensities(spells, plan, kind)
+    """Intensity and covariates, one row an authority (or school) and period of the plan's window."""
+    table = units[[plan.unit]].merge(pd.DataFrame({"period": plan.periods}), how="cross")
+    level = on_from(units, plan) if plan.unit == SCHOOL else intensities(spells, plan, kind)
     table["intensity"] = [level.get(key, 0.0) for key in table.itertuples(index=False, name=None)]
     for name in plan.covariates:
         about = outcome_named(name)
-        sums = figures(store, release, about).rows.groupby(["authority", "period"]).sum(min_count=1)
+        parts = figures(store, release, about, plan.unit).rows
+        sums = parts.groupby([plan.unit, "period"])[[NUMERATOR, *([DENOMINATOR] if about.denominator else [])]].sum(min_count=1)
         ratio = about.scale * sums[NUMERATOR] / (sums[DENOMINATOR] if about.denominator else 1.0)
         ratio = ratio.where(np.isfinite(ratio.astype(float))).rename(name)
-        table = table.merge(ratio.reset_index(), on=["authority", "period"], how="left")
+        table = table.merge(ratio.reset_index(), on=[plan.unit, "period"], how="left")
     return table
 
 
@@ -374,22 +416,24 @@ def _told_to_compare(store: Data, release: Release, plan: Plan) -> set[str]:
             f"The catalogue does not say who compares with {reform(plan.reform).label}. Name another comparison in the plan."
         )
     rows = releases.collection_rows(store, release, told.collection)
-    keep = np.ones(len(rows), bool)
-    for column, value in told.where:
-        keep &= (rows[column].astype(str) == value).to_numpy()
-    pairs = rows.loc[keep, ["authority", "period"]].drop_duplicates().itertuples(index=False, name=None)
+    pairs = (
+        rows.loc[releases.rows_meant(rows, told), ["authority", "period"]].drop_duplicates().itertuples(index=False, name=None)
+    )
     return {found for code, period in pairs if (found := resolve(str(code), str(period)).authority)}
 
 
-def _units(rows: pd.DataFrame, plan: Plan, first: dict[str, str], told: set[str]) -> pd.DataFrame:
-    """Authority, region and first treated period of everyone who takes part."""
-    region_of = authorities().set_index("authority")["region"].to_dict()
-    codes = sorted(set(rows["authority"]) & region_of.keys())
-    table = pd.DataFrame({"authority": codes, "region": [region_of[code] for code in codes]})
-    table["first_treated"] = [first.get(code) for code in codes]
+def _units(rows: pd.DataFrame, plan: Plan, first: dict[str, str], told: set[str]) -> tuple[pd.DataFrame, list[str]]:
+    """Authority (and school), region and first treated period of everyone who takes part; and who does not, in words."""
+    place = authorities().set_index("authority")
+    table = rows.loc[rows["authority"].isin(place.index), list(dict.fromkeys([plan.unit, "authority"]))]
+    table = table.drop_duplicates(plan.unit, keep="last").sort_values(plan.unit, ignore_index=True)
+    codes = list(table["authority"])
+    table["region"] = table["authority"].map(place["region"])
+    table["first_treated"] = [first.get(who) for who in table[plan.unit]]
     together = partnerships().set_index("authority")["partnership"].to_dict()
     table[PARTNERSHIP] = [f"Partnership {together[code]}" if code in together else code for code in codes]
     table = table[~table["authority"].isin(plan.comparison.leave_out)]
+    table, beside = without_schools_beside(table) if plan.unit == SCHOOL else (table, [])
     adopts = table["first_treated"].notna()
     if plan.comparison.authorities == "same_regions":
         table = table[adopts | table["region"].isin(table.loc[adopts, "region"])]
@@ -397,7 +441,7 @@ def _units(rows: pd.DataFrame, plan: Plan, first: dict[str, str], told: set[str]
         table = table[adopts | table["authority"].isin(_named_to_compare(plan, table.loc[adopts, "authority"], told))]
     if table.empty:
         raise UserError("The plan's comparison leaves out every authority. Change comparison in the plan.")
-    return table.reset_index(drop=True)
+    return table.reset_index(drop=True), beside
 
 
 def _named_to_compare(plan: Plan, adopters: pd.Series, told: set[str]) -> set[str]:

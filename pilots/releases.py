@@ -7,11 +7,12 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from data_contracts import load_contract
 from pilots.access import Actor, check_actor_can
-from pilots.catalogue import Reform, reforms
+from pilots.catalogue import Reform, ToldBy, reforms
 from pilots.collections import REGISTER
 from pilots.errors import UserError
 from pilots.frozen import Data, once, released_rows
@@ -264,12 +265,18 @@ def _told_spells(rows: pd.DataFrame, about: Reform) -> pd.DataFrame:
     source = about.spells_from
     if source is None or rows.empty:
         return pd.DataFrame()
-    keep = rows[source.date].notna()
-    for column, value in source.where:
-        keep &= rows[column].astype(str) == value
-    first = rows[keep].groupby("authority")[source.date].min().rename("start").reset_index()
+    mine = rows[rows_meant(rows, source) & rows[source.date].notna()]
+    first = mine.groupby("authority")[source.date].min().rename("start").reset_index()
     facts = {"reform": about.id, "end": None, "stage": None, "intensity": 1.0, "halted_reason": None}
     return first.assign(**facts)
+
+
+def rows_meant(rows: pd.DataFrame, told: ToldBy) -> np.ndarray:
+    """Which rows of a collection are meant, by what stands in their columns."""
+    keep = np.ones(len(rows), bool)
+    for column, value in told.where:
+        keep &= (rows[column].astype(str) == value).to_numpy()
+    return keep
 
 
 def vintage_references(release: Release, publication: str) -> list[str]:

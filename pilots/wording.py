@@ -9,7 +9,7 @@ WARNING_TEXTS = {
     "series_break": "There is a break in this series at {period}, inside the window. {text}",
     "gameable": "{text} The other measure is: {twin}.",
     "missing_authority": "{name} has no figure for {periods}. It has the reform: the estimate rests on the others there.",
-    "missing_authorities": "{count} of {treated} authorities with the reform lack a figure for some period ({cells} cells).",
+    "missing_authorities": "{count} of {treated} {who} with the reform lack a figure for some period ({cells} cells).",
     "stopped": (
         "{count} authorities stopped the reform: {who}. What came after is left out: "
         "to have stopped is not the same as never to have begun."

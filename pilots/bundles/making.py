@@ -132,8 +132,8 @@ def make_bundle(store: Store, actor: Actor, run_id: str) -> Bundle:
 def sources(plan: Plan) -> list[str]:
     """The collections and publications that a plan reads: the register and what tells spells first."""
     spells = [REGISTER, *(one.spells_from.collection for one in reforms() if one.spells_from)]
-    told = reform(plan.reform).compared_with
-    compared = [told.collection] if told is not None else []
+    about = reform(plan.reform)
+    compared = [told.collection for told in (about.compared_with, about.schools_from) if told is not None]
     harms = [one.outcome for one in watched(plan.reform, plan.outcomes)]
     wanted = [outcome(name).source for name in (*plan.outcomes, *plan.covariates, *plan.placebo_outcomes, *harms)]
     costs = [plan.costs.collection] if plan.costs is not None and plan.costs.collection else []

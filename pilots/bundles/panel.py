@@ -9,13 +9,13 @@ import pandas as pd
 
 from evaluation.panel import NEVER
 from pilots.catalogue import Outcome
-from pilots.panels import PARTNERSHIP, Question
-from pilots.places import names, region_names
+from pilots.panels import PARTNERSHIP, Question, owners
+from pilots.places import called, region_names
 
 LABELS = {
-    "unit": "Number of the local authority",
+    "unit": "Number of the local authority or school",
     "authority": "Code of the local authority",
-    "authority_name": "Local authority",
+    "authority_name": "Local authority or school",
     "region": "Code of the region",
     "region_name": "Region",
     "region_number": "Number of the region",
@@ -49,12 +49,11 @@ def panel_frame(asked: Question) -> pd.DataFrame:
     event = np.where(cohort[:, None] >= 0, time[None, :] - cohort[:, None], np.nan)
     region, region_labels = panel.clusters["region"]
     together, together_labels = panel.clusters[PARTNERSHIP]
-    codes = [str(unit) for unit in panel.units]
-    place, called = region_names(), names()
+    codes, place = owners(panel), region_names()
     by_unit: dict[str, Any] = {
         "unit": np.arange(1, count + 1),
         "authority": codes,
-        "authority_name": [called.get(code, code) for code in codes],
+        "authority_name": [called(str(unit)) for unit in panel.units],
         "region": [str(region_labels[at]) for at in region],
         "region_name": [place.get(str(region_labels[at]), str(region_labels[at])) for at in region],
         "region_number": region + 1,

@@ -32,6 +32,24 @@ class SeriesBreak:
 
 
 @dataclass(frozen=True)
+class Forecast:
+    """Where a collection says what is expected of a year, and later what it was.
+
+    Attributes:
+        year, version, basis: columns with the year that a row is for, the version, and whether it is expected or came.
+        expected, came: how `basis` tells them apart.
+        by: columns that, with authority and year, tell one figure from another.
+    """
+
+    year: str
+    version: str
+    basis: str
+    expected: str
+    came: str
+    by: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Outcome:
     """One outcome: scale x numerator / denominator, per authority and period.
 
@@ -42,6 +60,8 @@ class Outcome:
         strata: which strata of the measures count, for example `("tier 3",)`; empty for all. Strata of one column are taken
             together; of two columns, both must hold.
         numerator_strata: the same for the numerator alone, for a part of the rows that the denominator has.
+        forecast: where the outcome is how far a forecast was off: the numerator is then the sum of what single figures were off
+            by, up or down, over the sum of what came, and the period is the year that was expected.
         scale, unit, effect_unit: 100 for rates; the unit of the value, and of a difference of two values.
         direction: `higher_is_better`, `lower_is_better`, or None where neither is.
         frequency: the kind of period (`calendar year`, `academic year`, `term`).
@@ -68,6 +88,7 @@ class Outcome:
     guardrail: bool = False
     strata: tuple[str, ...] = ()
     numerator_strata: tuple[str, ...] = ()
+    forecast: Forecast | None = None
     note: str = ""
 
 
@@ -95,6 +116,7 @@ class Reform:
         launch, staggered: the day on which every authority starts, and then False.
         not_causal, remedy: why no effect of it is estimated, and what would make one possible; figures are described.
         spells_from: the collection that tells who started when, where the register does not.
+        schools_from: the collection that tells which schools have the reform from which period, for plans that observe schools.
         compared_with: the collection whose rows tell who compares, for plans that compare as the catalogue has it.
         unwatched: harm to be watched for that no return measures.
     """
@@ -108,6 +130,7 @@ class Reform:
     remedy: str = ""
     spells_from: ToldBy | None = None
     compared_with: ToldBy | None = None
+    schools_from: ToldBy | None = None
     unwatched: tuple[str, ...] = ()
 
 
@@ -171,6 +194,8 @@ def _outcome(entry: dict[str, Any], breaks: dict[str, dict[str, str]]) -> Outcom
     for key in ("strata", "numerator_strata"):
         made[key] = _names(entry.get(key))
     made["breaks"] = tuple(_break(name, breaks[name], entry["frequency"]) for name in entry.get("breaks", []))
+    if "forecast" in entry:
+        made["forecast"] = Forecast(**{**entry["forecast"], "by": _names(entry["forecast"].get("by"))})
     for key in ("gameable", "note"):
         made[key] = " ".join(str(entry.get(key, "")).split())
     return Outcome(**made)
@@ -214,10 +239,14 @@ def _reform(entry: dict[str, Any]) -> Reform:
     made = {**entry, "unwatched": tuple(entry.get("unwatched", ()))}
     for key in ("note", "not_causal", "remedy"):
         made[key] = " ".join(str(entry.get(key, "")).split())
-    for key in ("spells_from", "compared_with"):
+    for key in ("spells_from", "compared_with", "schools_from"):
         if key in entry:
             told = entry[key]
-            made[key] = ToldBy(told["collection"], tuple(sorted(told["where"].items())), told.get("date", ""))
+            made[key] = ToldBy(
+                told["collection"],
+                tuple(sorted((column, str(value)) for column, value in told["where"].items())),
+                told.get("date", ""),
+            )
     return Reform(**made)
 
 

@@ -26,7 +26,7 @@ RELEASE = "Demonstration: returns up to summer 2025"
 REGISTER_FILE = "reform_register.csv"
 Progress = Callable[[float, str], None]
 # Shares of the time that the parts take, as measured.
-_RETURNS_FROM, _RETURNS_TO = 0.03, 0.75
+_RETURNS_FROM, _RETURNS_TO = 0.03, 0.62
 
 
 @dataclass(frozen=True)

@@ -83,8 +83,13 @@ MORE_STARTS: dict[str, dict[str, str]] = {
     "bands_tariffs": dict.fromkeys((NORTH_WEST, EAST, SOUTH_EAST, SOUTH_WEST), _SPRING),
     "inclusion_plan": dict.fromkeys((NORTH_EAST, EAST_MIDLANDS, WEST_MIDLANDS, SOUTH_WEST), _SPRING),
     "places": {NORTH_WEST: _SPRING, WEST_MIDLANDS: _SUMMER, LONDON: _SUMMER, EAST: _AUTUMN, SOUTH_EAST: _AUTUMN},
+    "local_partnership": dict.fromkeys(
+        (NORTH_EAST, NORTH_WEST, YORKSHIRE, EAST_MIDLANDS, WEST_MIDLANDS, EAST, LONDON, SOUTH_EAST, SOUTH_WEST), _SPRING
+    ),
 }
 TOLD = ("places",)  # its starts come from a return: a project that opened
+AT_LAUNCH = ("local_partnership",)  # starts on the day of the launch; spring is its first full term
+GRADED = ("senco_training", "local_partnership")  # all start at once, each authority with another dose
 _GRADES = (0.2, 0.4, 0.6, 0.8)
 # Authorities that start a term after their partnership: Leeds, Brighton and Hove, Enfield.
 LATER: dict[tuple[str, str], str] = {
@@ -141,6 +146,7 @@ EFFECTS = (
     Effect("senco_training", "absence_with_plan", (0.5, 1.0), -2.5, graded=True),
     Effect("places", "plans_independent_special", (0.5, 1.0), -0.8),
     Effect("fair_access", "days_out", (1.0,), -4.0),
+    Effect("local_partnership", "services_together", (0.5, 1.0), 12.0, graded=True),
 )
 
 
@@ -204,10 +210,8 @@ def time_on(reform: str) -> np.ndarray:
 
 
 def intensities(reform: str) -> dict[str, float]:
-    """Intensity of a reform by authority: half, but for the training of SENCos, of which each authority takes up another dose."""
-    return {
-        code: _GRADES[at % len(_GRADES)] if reform == "senco_training" else 0.5 for at, code in enumerate(reform_starts(reform))
-    }
+    """Intensity of a reform by authority: half, but for those of which each authority takes up another dose."""
+    return {code: _GRADES[at % len(_GRADES)] if reform in GRADED else 0.5 for at, code in enumerate(reform_starts(reform))}
 
 
 @cache
@@ -250,12 +254,11 @@ def spells() -> pd.DataFrame:
     where = places()
     region_of = dict(zip(where.codes, where.regions, strict=True))
     rows: list[tuple[str, str, str, str, str, str, str]] = []
-    for code in (code for code, partner in zip(where.codes, where.partner, strict=True) if partner):
-        rows.append((code, "local_partnership", LAUNCH.isoformat(), "", "2", "0.5", ""))
     for reform in (one for one in STARTS | MORE_STARTS if one not in TOLD):
         level = intensities(reform)
         for code, term in reform_starts(reform).items():
-            rows += _spells_of(reform, code, region_of[code], parse(term).start, level[code])
+            start = LAUNCH if reform in AT_LAUNCH else parse(term).start
+            rows += _spells_of(reform, code, region_of[code], start, level[code])
     names = ["authority", "reform", "start", "end", "stage", "intensity", "halted_reason"]
     return pd.DataFrame(sorted(rows), columns=names)
 

@@ -70,6 +70,7 @@ SHARES = {
     "absence_with_plan": Share(0.135, 0.015, 0.007, 0.60, low=0.08, high=0.22),
     "suspended_with_support": Share(0.060, 0.012, 0.005, 0.60, low=0.02, high=0.12),
     "in_alternative_provision": Share(0.006, 0.002, 0.0008, 0.60, low=0.001, high=0.02),
+    "services_together": Share(0.40, 0.06, 0.03, 0.60, low=0.15, high=0.80),
 }
 _STREAMS = {name: at for at, name in enumerate(SHARES)}  # each share has random numbers of its own
 

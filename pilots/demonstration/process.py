@@ -10,6 +10,7 @@ from pilots.demonstration.levels import SHARES, stream, untreated, volumes, with
 # A plan with an exception is issued within 20 weeks half as often as one without.
 EXCEPTION_FACTOR = 0.5
 ROOM = 1 - EXCEPTION_FACTOR
+ON_TIME_WEEKS, LATE_WEEKS = 15.5, 16.0  # weeks on average where all plans are in time, and how many more where none is
 MOST = 0.97  # of plans without an exception within 20 weeks, without a reform
 
 
@@ -36,6 +37,7 @@ def shares(seed: int) -> Shares:
         "refused": refused,
     }
     for one in (without, actual):
+        one["weeks"] = (ON_TIME_WEEKS + LATE_WEEKS * (1 - one["within"])) / 100  # in hundreds of weeks
         one["within_excluding"] = np.clip(one["within"] / (1 - ROOM * one["exceptions"]), 0, 1)
     return Shares(without, actual)
 
@@ -52,7 +54,7 @@ def counts(seed: int, true: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     within = within_ordinary + rng.binomial(exceptions, np.round(EXCEPTION_FACTOR * true["within_excluding"], 6))
     digital = rng.binomial(issued, true["digital"])
     late = 1 - within / np.maximum(issued, 1)
-    weeks = np.clip(15.5 + 16 * late + 0.8 * rng.standard_normal(issued.shape), 9, None)
+    weeks = np.clip(ON_TIME_WEEKS + LATE_WEEKS * late + 0.8 * rng.standard_normal(issued.shape), 9, None)
     weeks = np.where(within == issued, np.minimum(weeks, 19.5), weeks).round(1)
     return {
         "requests": requests,

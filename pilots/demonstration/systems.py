@@ -21,11 +21,22 @@ EIGHT = tuple(range(9, 17))  # long enough for a trend of its own
 FAIR_REGIONS = ("E12000001", "E12000005", "E12000007")
 TASKFORCE_REGIONS = ("E12000001", "E12000002", "E12000003", "E12000005", "E12000007", "E12000008")
 
+ROLES = (
+    "speech_and_language",
+    "mental_health",
+    "post_16_transition",
+    "youth_work",
+    "educational_psychology",
+    "family_support",
+    "youth_justice",
+    "social_work",
+)
+
 # The shares that each collection draws its counts from.
 DRAWN: dict[str, tuple[str, ...]] = {
     "tailored_lists": ("preference_met", "section_i_appeals", "independent_named"),
     "mediation_appeals": ("appeals", "agreed"),
-    "experience_survey": ("help_in_time", "survey_response"),
+    "experience_survey": ("help_in_time", "survey_response", "services_together"),
     "ap_taskforce": ("ap_absence", "ap_destinations"),
     "fair_access": ("days_out", "fair_refused", "home_educated"),
     "inclusion_indicators": (
@@ -40,7 +51,9 @@ DRAWN: dict[str, tuple[str, ...]] = {
     ),
 }
 # Every number of the demonstration's random numbers is its own: 101 to 104 are taken by the first two collections.
-_NUMBERS = {name: 110 + at for at, name in enumerate([*DRAWN, "places", "standards_adoption", "senco_training"])}
+_NUMBERS = {
+    name: 110 + at for at, name in enumerate([*DRAWN, "places", "standards_adoption", "senco_training", "inclusion_plans"])
+}
 
 
 def shares(seed: int) -> dict[str, Shares]:
@@ -75,6 +88,11 @@ class _Draw:
     def part(self, whole: np.ndarray, share: np.ndarray | float) -> np.ndarray:
         """A part of a whole."""
         return np.asarray(self.rng.binomial(whole, np.clip(share, 0, 1)))
+
+
+def ap_schools(authority: np.ndarray, school: np.ndarray | int = 0) -> np.ndarray:
+    """The URNs of AP schools by the numbers of their authority and of themselves there; the first has the taskforce."""
+    return (900100 + 2 * authority + school).astype(str).astype(object)
 
 
 def _drawn(seed: int, collection: str, at: Grid, true: Mapping[str, np.ndarray]) -> _Draw:
@@ -215,61 +233,58 @@ def experience_survey(seed: int, true: Mapping[str, np.ndarray]) -> Table:
     draw = _drawn(seed, "experience_survey", at, true)
     invited = np.round(2.5 * volumes(seed)[at.authority, 12]).astype(int) + 60
     answered = np.maximum(draw.part(invited, draw.share("survey_response")), 5)
-    base = np.array([0.38, 0.50, 0.0, 0.52, 0.40, 0.45])[at.kind]
-    share = np.where(at.kind == QUESTIONS.index("help came in time"), draw.share("help_in_time"), base)
+    share = np.array([0.38, 0.50, 0.0, 0.52, 0.0, 0.45])[at.kind]
+    for question, name in (("help came in time", "help_in_time"), ("services worked together", "services_together")):
+        share = np.where(at.kind == QUESTIONS.index(question), draw.share(name), share)
     respondent = np.full(len(invited), "parents and carers", dtype=object)
     cells = {"respondent": respondent, "question": at.names, "invited": invited, "answered": answered}
     return table_of("experience_survey", at, {**cells, "agree": draw.part(answered, share)})
 
 
 def ap_taskforce(seed: int, true: Mapping[str, np.ndarray]) -> Table:
-    """One AP school an authority in six regions; those without a taskforce compare."""
-    at = grid(LATE, regions=TASKFORCE_REGIONS)
+    """Two AP schools an authority in six regions: the larger one gets the taskforce, the other is as it would be without."""
+    at = grid(LATE, regions=TASKFORCE_REGIONS, each=2)
     draw = _drawn(seed, "ap_taskforce", at, true)
-    on = time_on("ap_taskforce")[at.authority, at.term] >= 0
-    roll = 60 + at.authority % 90
+    large = at.school == 0
+    on = large & (time_on("ap_taskforce")[at.authority, at.term] >= 0)
+    roll = draw.rng.poisson(60 + at.authority % 90 - 25 * ~large) + 5
     possible, leavers = 120 * roll, np.round(0.28 * roll).astype(int)
-    cells: dict[str, np.ndarray] = {"school_urn": np.array([f"{900100 + row}" for row in at.authority], dtype=object)}
-    cells["pupils_on_roll"] = roll
-    roles = {
-        "speech_and_language": 0.4,
-        "mental_health": 0.6,
-        "post_16_transition": 0.5,
-        "youth_work": 0.4,
-        "family_support": 0.6,
-    }
-    others = dict.fromkeys(("educational_psychology", "youth_justice", "social_work"), 0.0)
-    for name in ("speech_and_language", "mental_health", "post_16_transition", "youth_work", "educational_psychology"):
-        cells[f"fte_{name}"] = np.where(on, {**roles, **others}[name], 0.0)
-    for name in ("family_support", "youth_justice", "social_work"):
-        cells[f"fte_{name}"] = np.where(on, {**roles, **others}[name], 0.0)
+    cells: dict[str, np.ndarray] = {"school_urn": ap_schools(at.authority, at.school), "pupils_on_roll": roll}
+    fte = dict.fromkeys(ROLES, 0.0) | {"speech_and_language": 0.4, "mental_health": 0.6, "post_16_transition": 0.5}
+    fte |= {"youth_work": 0.4, "family_support": 0.6}
+    for name in ROLES:
+        cells[f"fte_{name}"] = np.where(on, fte[name], 0.0)
     cells["days_on_site"] = np.where(on, 4.0, 0.0)
     cells["in_fidelity"] = on.astype(int)
     cells["pupils_supported"] = np.where(on, draw.part(roll, 0.45), 0)
     cells["cost"] = np.where(on, 42000, 0)
     cells["sessions_possible"] = possible
-    cells["sessions_absent"] = draw.part(possible, draw.share("ap_absence"))
+    absent, onward = (
+        np.where(large, draw.share(name), untreated(seed, name)[at.authority, at.term]) for name in DRAWN["ap_taskforce"]
+    )
+    cells["sessions_absent"] = draw.part(possible, absent)
     cells["leavers"] = leavers
-    cells["leavers_in_education_or_work"] = draw.part(leavers, draw.share("ap_destinations"))
+    cells["leavers_in_education_or_work"] = draw.part(leavers, onward)
     return table_of("ap_taskforce", at, cells)
 
 
 def standards_adoption(seed: int) -> Table:
-    """Two schools of each authority of the programme, for two terms, at seven standards each."""
+    """Two schools of each authority of the programme at seven standards each; a few are trained before the standards come."""
     standards = next(one for one in load_contract("standards_adoption").columns if one.name == "standard").choices
-    at = grid((14, 17), tuple(standards), partners=True, each=2)
-    since = time_on("national_standards")[at.authority, at.term]
+    at = grid(LATE, tuple(standards), partners=True, each=2)
+    since, rng = time_on("national_standards")[at.authority, at.term], stream(seed, _NUMBERS["standards_adoption"])
     stage = np.clip(since + 1, 0, 2) + ((since >= 1) & (at.kind < 3))
     staff = 40 + at.authority % 30
-    share = np.choose(stage, (0.0, 0.2, 0.4, 0.75))
+    before = np.cumsum(rng.uniform(0.005, 0.03, (len(places().codes), max(LATE) + 1)), axis=1) / 2  # some are trained anyway
+    share = before[at.authority, at.term] + np.choose(stage, (0.0, 0.2, 0.4, 0.75))
     urn = np.array([f"{910000 + 10 * row + school}" for row, school in zip(at.authority, at.school, strict=True)], dtype=object)
     cells = {"school_urn": urn, "standard": at.names, "stage": stage, "staff_trained": np.round(share * staff).astype(int)}
     return table_of("standards_adoption", at, {**cells, "staff_total": staff, "guide_in_use": (stage > 1).astype(int)})
 
 
 def senco_training(seed: int) -> Table:
-    """Two courses of each authority, for two terms."""
-    at = grid((14, 16), ("SENCo NPQ", "early years level 3"))
+    """Two courses of each authority and term; who leaves early and which posts are vacant does not depend on the reform."""
+    at = grid(LATE, ("SENCo NPQ", "early years level 3"))
     draw = _drawn(seed, "senco_training", at, {})
     registered = draw.rng.poisson(0.06 * draw.size + 4) + 2
     completed = draw.part(registered, 0.3)
@@ -351,26 +366,34 @@ def bands_tariffs(seed: int) -> Table:
 
 
 def inclusion_plans(seed: int) -> Table:
-    """The first version of each plan of the programme's authorities, sent in two years, for two years ahead."""
+    """Plans of the programme's authorities, sent in two years: what the first version expects, and in the second what came.
+
+    The first expects the year of the return and the next; needs turn out higher than expected more often than lower.
+    """
     needs = next(one for one in load_contract("inclusion_plans").columns if one.name == "need").choices
-    ahead = ("2024/25", "2025/26")
+    parts = ("1|0", "1|1", "2|0")  # version, and years from that of the return
     at = grid(
-        YEARS["academic year"], tuple(f"{need}|{year}" for need in needs for year in ahead), kind="academic year", partners=True
+        YEARS["academic year"], tuple(f"{need}|{part}" for need in needs for part in parts), kind="academic year", partners=True
     )
-    labels = [str(name).split("|") for name in at.names]
-    demand = 12 + 3 * (at.kind // 2) + at.authority % 11 + 2 * (at.kind % 2)
+    need, version, ahead = (
+        np.array(column, dtype=object) for column in zip(*(str(one).split("|") for one in at.names), strict=True)
+    )
+    number, came = at.kind // len(parts), version == "2"
+    year = at.year + ahead.astype(int)
+    demand = 12 + 3 * number + at.authority % 11 + 2 * year
+    off = stream(seed, _NUMBERS["inclusion_plans"]).integers(-2, 6, (len(places().codes), len(needs), 3))
+    demand = demand + np.where(came, off[at.authority, number, year], 0)
     supply = demand - 1 - at.authority % 3 + at.year
-    full = len(demand)
     cells = {
-        "plan_version": np.ones(full, int),
-        "need": np.array([need for need, _ in labels], dtype=object),
-        "plan_year": np.array([year for _, year in labels], dtype=object),
-        "basis": np.full(full, "forecast", dtype=object),
+        "plan_version": version.astype(int),
+        "need": need,
+        "plan_year": np.array(["2023/24", "2024/25", "2025/26"], dtype=object)[year],
+        "basis": np.where(came, "actual", "forecast").astype(object),
         "demand": demand,
         "places": supply,
         "gap": demand - supply,
-        "status": np.full(full, "agreed", dtype=object),
-        "agreed_on": np.full(full, "2024-02-01", dtype=object),
+        "status": np.where(came, "submitted", "agreed").astype(object),
+        "agreed_on": np.where(came, "", "2024-02-01").astype(object),
     }
     return table_of("inclusion_plans", at, cells)
 

@@ -19,7 +19,7 @@ from evaluation.families import (
 from evaluation.few_clusters import FewClusters, few_clusters
 from pilots.catalogue import Outcome
 from pilots.costs import Spent
-from pilots.panels import PARTNERSHIP
+from pilots.panels import PARTNERSHIP, owners
 from pilots.places import partnerships, region_names
 from pilots.plans import EstimatorChoice, Plan
 
@@ -62,7 +62,7 @@ def leads_partners(plan: Plan, choice: EstimatorChoice, about: Outcome, panel: P
     role = partnerships().set_index("authority")["role"]
     found: dict[str, Result | NotEstimable] = {}
     for words, roles in GROUPS:
-        mine = np.array([str(unit) in role.index and role[str(unit)] in roles for unit in panel.units])
+        mine = np.array([code in role.index and role[code] in roles for code in owners(panel)])
         if not (mine & panel.treated).any():
             found[words] = NotEstimable(f"no {words.lower()} have the reform in this window", "Use a longer window.")
         else:

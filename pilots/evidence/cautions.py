@@ -4,9 +4,9 @@ from typing import Any
 
 from evaluation import NotEstimable, Result
 from pilots.catalogue import Outcome, outcome
-from pilots.panels import Question
+from pilots.panels import SCHOOL, Question
 from pilots.periods import CALENDAR, parse
-from pilots.places import names
+from pilots.places import called
 from pilots.plans import Plan
 from pilots.wording import WARNING_TEXTS, listed
 
@@ -35,12 +35,13 @@ def warnings_of(plan: Plan, about: Outcome, asked: Question, overall: Result | N
         add("gameable", text=about.gameable, twin=twin.label)
     lacking = sorted({code for code, _, _ in asked.gaps})
     if len(lacking) > MOST_NAMED:
-        add("missing_authorities", count=len(lacking), treated=len(asked.treated), cells=len(asked.gaps))
+        who = "schools" if plan.unit == SCHOOL else "authorities"
+        add("missing_authorities", who=who, count=len(lacking), treated=len(asked.treated), cells=len(asked.gaps))
     for code in lacking if len(lacking) <= MOST_NAMED else ():
         periods = [f"{when}{_mark(symbol)}" for who, when, symbol in asked.gaps if who == code]
-        add("missing_authority", name=names().get(code, code), periods=listed(periods))
+        add("missing_authority", name=called(code), periods=listed(periods))
     if asked.stopped:
-        who = listed([f"{names().get(code, code)} (from {period})" for code, period in asked.stopped])
+        who = listed([f"{called(code)} (from {period})" for code, period in asked.stopped])
         add("stopped", count=len(asked.stopped), who=who)
     if plan.start == "first_full_period":
         add("partial_period", kind="calendar year" if about.frequency == CALENDAR else about.frequency)

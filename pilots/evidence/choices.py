@@ -8,7 +8,7 @@ import numpy as np
 
 from evaluation import ESTIMATORS, Panel
 from evaluation.robustness import Specification
-from pilots.panels import Question
+from pilots.panels import Question, owners
 from pilots.places import alike, bordering, without_known_borders
 from pilots.plans import Plan
 
@@ -54,37 +54,37 @@ def _comparisons(plan: Plan, panel: Panel) -> Iterator[tuple[str, np.ndarray]]:
         ALIKE: _among(panel, alike(treated_codes(panel))),
     }
     if not without_known_borders(treated_codes(panel)):
-        kept[APART_FROM] = ~_among(panel, set(bordering_units(panel)))
+        kept[APART_FROM] = ~_among(panel, bordering(treated_codes(panel)))
     if plan.co_interventions:
-        kept[PROGRAMMES] = ~_among(panel, set(programmes(plan, panel)))
+        kept[PROGRAMMES] = np.array([unit not in programmes(plan, panel) for unit in panel.units])
     for who, keep in kept.items():
         if not keep[~treated].all() and keep[~treated].sum() >= FEWEST:
             yield who, treated | keep
-    if len(np.unique(panel.cohort[treated])) > 1 and not treated.all():
+    # With covariates a model of the few that start later would fit anything.
+    if len(np.unique(panel.cohort[treated])) > 1 and not treated.all() and not panel.covariates:
         yield LATER, treated
 
 
-def _among(panel: Panel, codes: set[Any]) -> np.ndarray:
-    return np.array([unit in codes for unit in panel.units])
+def _among(panel: Panel, codes: set[str]) -> np.ndarray:
+    return np.array([code in codes for code in owners(panel)])
 
 
 def treated_codes(panel: Panel) -> set[str]:
-    """Codes of the panel's authorities with the reform."""
-    return {str(unit) for unit, on in zip(panel.units, panel.treated, strict=True) if on}
+    """Codes of the authorities with the reform, or with a school that has it."""
+    return {code for code, on in zip(owners(panel), panel.treated, strict=True) if on}
 
 
 def bordering_units(panel: Panel) -> list[Any]:
-    """Comparison authorities that border one with the reform, as far as the panel has them."""
+    """Comparison units in authorities that border one with the reform, as far as the panel has them."""
     near = bordering(treated_codes(panel))
-    return [unit for unit in panel.units if str(unit) in near]
+    return [unit for unit, code in zip(panel.units, owners(panel), strict=True) if code in near]
 
 
 def programmes(plan: Plan, panel: Panel) -> dict[Any, list[str]]:
-    """The names of the other programmes that the plan says each of the panel's authorities is in."""
+    """The names of the other programmes that the plan says each unit, or its authority, is in."""
     found: dict[Any, list[str]] = {}
-    there = set(map(str, panel.units))
-    for name, codes in plan.co_interventions.items():
-        for code in codes:
-            if code in there:
-                found.setdefault(code, []).append(name)
+    for unit, code in zip(panel.units, owners(panel), strict=True):
+        for name, codes in plan.co_interventions.items():
+            if code in codes:
+                found.setdefault(unit, []).append(name)
     return found

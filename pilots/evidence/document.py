@@ -87,6 +87,7 @@ def evidence(
         "unit_label": about.effect_unit,
         "direction": about.direction,
         "guardrail": about.guardrail,
+        "units": plan.unit,
         "period_word": "term" if about.frequency == TERM else "year",
         "level": plan.level,
         "smallest_effect": plan.smallest(about.id),

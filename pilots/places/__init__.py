@@ -158,6 +158,11 @@ def _names() -> dict[str, str]:
     return dict(zip(table["authority"], table["name"], strict=True))
 
 
+def called(code: str) -> str:
+    """The name of an authority, or “School 100000” for a school by its URN; a code that is neither stays as it is."""
+    return _names().get(code) or (f"School {code}" if re.fullmatch(r"\d{6}", code) else code)
+
+
 def region_names() -> dict[str, str]:
     """Name by code of the nine regions, in official order."""
     return dict(_region_names())

@@ -27,6 +27,7 @@ COMPARISONS = (
 )
 WEIGHTS = ("none", "denominator")
 INTENSITIES = ("on_off", "register")
+UNITS = ("authority", "school")
 CLUSTERS = ("partnership", "region", "authority")
 COST_COLLECTIONS = ("programme_costs",)
 KEYS = {
@@ -41,6 +42,7 @@ KEYS = {
     "headline": "which estimator and clustering make the headline",
 }
 OPTIONAL = (
+    "unit",
     "start",
     "covariates",
     "intensity",
@@ -127,6 +129,7 @@ class Plan:
         reform: id of a reform in the catalogue.
         outcomes: ids of outcomes in the catalogue, all of one kind of period.
         first, last: the first and last period looked at.
+        unit: who is observed: authorities, or the schools of a collection that returns figures by school.
         start: the first treated period is the first full one after the start, or the one that contains it.
         covariates: outcomes of the catalogue, as they stood before the start, that estimators with covariates take into account.
         intensity: what estimators of a reform that goes on and off see: 1 while it is on, or the register's intensity.
@@ -155,6 +158,7 @@ class Plan:
     outcomes: tuple[str, ...]
     first: str
     last: str
+    unit: str
     start: str
     covariates: tuple[str, ...]
     intensity: str
@@ -253,6 +257,7 @@ def _plan(document: dict[str, Any], text: str) -> Plan:
         outcomes=outcomes,
         first=str(parse(str(window["first"]))),
         last=str(parse(str(window["last"]))),
+        unit=_choice("unit", document.get("unit", UNITS[0]), UNITS),
         start=_choice("start", document.get("start", STARTS[0]), STARTS),
         covariates=tuple(outcome(str(one)).id for one in document.get("covariates") or ()),
         intensity=_choice("intensity", document.get("intensity", INTENSITIES[0]), INTENSITIES),

@@ -11,8 +11,8 @@ from typing import Any
 import pandas
 
 from pilots.charts import Bound, Picture, ends_of, placebo, power_curve, sensitivity
-from pilots.places import names
-from pilots.views.common import FINE, Question, equal_to, mark_of, probability, refusal_words, sentence
+from pilots.places import called
+from pilots.views.common import FINE, Question, equal_to, mark_of, probability, refusal_words, sentence, unit_heading
 
 CONCERN_WORDS = {"none": "no concern", "some": "some concern", "serious": "serious concern", None: "cannot be told"}
 OUTCOME_UNITS = "units of the outcome"  # what a check that knows no outcome says of its number
@@ -236,9 +236,8 @@ def power_table(question: Question) -> pandas.DataFrame:
 
 def returns_table(question: Question) -> pandas.DataFrame:
     """Which missing return would narrow the interval most."""
-    places = names()
     rows = [
-        (places.get(one["authority"], one["authority"]), str(one["period"]), f"{100 * one['shrinks']:.1f}%")
+        (called(one["authority"]), str(one["period"]), f"{100 * one['shrinks']:.1f}%")
         for one in (part(question, "power") or {}).get("returns") or []
     ]
-    return pandas.DataFrame(rows, columns=["Local authority", "Missing return for", "Would narrow the interval by"])
+    return pandas.DataFrame(rows, columns=[unit_heading(question), "Missing return for", "Would narrow the interval by"])

@@ -96,6 +96,16 @@ def _basis(headline: Mapping[str, Any], digits: int) -> str:
     return "; ".join(said) or "no standard error"
 
 
+def unit_words(question: Question) -> str:
+    """Who is observed, in the plural."""
+    return "schools" if question.get("units") == "school" else "local authorities"
+
+
+def unit_heading(question: Question) -> str:
+    """Who is observed, as the heading of a column."""
+    return "School" if question.get("units") == "school" else "Local authority"
+
+
 def refusal_words(refusal: Mapping[str, str]) -> str:
     """Why there is no number, and what would make one possible."""
     return f"Not estimable: {sentence(refusal['reason'])} {sentence(refusal['remedy'])}".strip()

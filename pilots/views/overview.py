@@ -10,7 +10,7 @@ import pandas
 from pilots.catalogue import reforms
 from pilots.views.belief import locks_words
 from pilots.views.common import sentence
-from pilots.views.parts import harm_words
+from pilots.views.parts import harm_summary
 from pilots.wording import plain
 
 COLUMNS = ["Reform", "Outcome", "What is said", "Belief", "Smallest effect that could be seen", "Watched for harm", "Run"]
@@ -41,6 +41,6 @@ def _row(reform: str, document: Mapping[str, Any], question: Mapping[str, Any]) 
     smallest = question.get("smallest_detectable_effect") or {}
     value = smallest.get("value")
     could = "not computable" if value is None else f"{plain(value)} {question['unit_label']}"
-    harm = "; ".join(harm_words(document)) or "nothing"
+    harm = harm_summary(document) or "nothing"
     said = (question["outcome_label"], question["verdict"]["words"], locks_words(question), could, harm, document["run_id"])
     return (reform, *said)

@@ -131,6 +131,17 @@ def harm_words(document: Mapping[str, Any]) -> list[str]:
     return [*lines, *([f"No return measures: {', '.join(unwatched)}"] if unwatched else [])]
 
 
+def harm_summary(document: Mapping[str, Any]) -> str:
+    """What is watched for harm in a run, in one cell: harm that is seen by name, all else by number."""
+    watched, counts = _watched(document), dict.fromkeys(HARM_WORDS, 0)
+    for one in watched:
+        counts["not_estimable" if one.get("not_estimable") else str(one["kind"])] += 1
+    seen = [f"{_harm_said(one)}: {one['label']}" for one in watched if one.get("kind") == "harm_seen"]
+    rest = [f"{HARM_WORDS[kind]}: {count}" for kind, count in counts.items() if count and kind != "harm_seen"]
+    unwatched = document.get("unwatched") or []
+    return ". ".join([*seen, *rest, *([f"No return measures: {len(unwatched)}"] if unwatched else [])])
+
+
 def _watched(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     own = [one for question in document["questions"] for one in question.get("guardrails") or []]
     return list({one["outcome"]: one for one in [*own, *(document.get("harms") or [])]}.values())

@@ -9,7 +9,7 @@ import pandas
 
 from evaluation import ESTIMATORS
 from pilots.charts import Picture, ends_of, number
-from pilots.places import names
+from pilots.places import called
 from pilots.tables import moment
 from pilots.views.belief import (
     bends_picture,
@@ -33,6 +33,8 @@ from pilots.views.common import (
     probability,
     sentence,
     standing_words,
+    unit_heading,
+    unit_words,
 )
 from pilots.views.parts import (
     cost_table,
@@ -71,17 +73,16 @@ def assumptions_table(question: Question) -> pandas.DataFrame:
 def carriers_table(question: Question) -> pandas.DataFrame:
     """The cells with the largest weights in the headline; no rows where it keeps no weights."""
     found = question["makeup"]["carriers"]
-    places = names()
     rows = [
         (
-            places.get(one["authority"], one["authority"]),
+            called(one["authority"]),
             one["period"],
             "yes" if one["treated"] else "no",
             number(one["weight"], 4),
         )
         for one in ([] if found["not_estimable"] else found["largest"])
     ]
-    return pandas.DataFrame(rows, columns=["Local authority", "Period", "With the reform", "Weight"])
+    return pandas.DataFrame(rows, columns=[unit_heading(question), "Period", "With the reform", "Weight"])
 
 
 def estimates_table(question: Question) -> pandas.DataFrame:
@@ -108,14 +109,15 @@ def design_table(question: Question) -> pandas.DataFrame:
     starts = ", ".join(f"{cohort['first_treated']}: {cohort['units']}" for cohort in design["cohorts"])
     clusters = ", ".join(f"{count} by {name}" for name, count in design["clusters"].items())
     treated = ", ".join(f"{count} by {name}" for name, count in design["treated_clusters"].items())
+    who = unit_words(question)
     rows = [
-        ("Local authorities with the reform", design["treated_units"]),
-        ("Local authorities that compare", design["comparison_units"]),
-        ("First period with the reform, and how many authorities", starts),
+        (f"{who.capitalize()} with the reform", design["treated_units"]),
+        (f"{who.capitalize()} that compare", design["comparison_units"]),
+        (f"First period with the reform, and how many {who}", starts),
         ("Periods", f"{design['periods'][0]} to {design['periods'][-1]} ({len(design['periods'])})"),
         ("Clusters", clusters),
         ("Clusters with the reform", treated),
-        ("Cells (authority by period)", design["cells"]),
+        (f"Cells ({'school' if question.get('units') == 'school' else 'authority'} by period)", design["cells"]),
         ("Cells missing", f"{design['missing_cells']}, of which {design['missing_treated_cells']} with the reform"),
     ]
     return pandas.DataFrame([(what, str(value)) for what, value in rows], columns=["The comparison", "In this result"])

@@ -31,18 +31,22 @@ from pilots.storage.settings import set_setting
 
 pytestmark = pytest.mark.slow
 
-OTHERS = 378  # returns of the systems that are sent for fewer terms
+OTHERS = 432  # returns of the systems that are sent for fewer terms
 ESTIMATED = (
     "ap_taskforce",
     "ap_tiers",
+    "ap_tiers_pupils",
     "area_inspection",
     "digital_ehcp",
     "experience",
     "lists_choice",
+    "local_partnership_dose",
     "mediation",
     "mediation_appeals",
     "national_standards",
     "places",
+    "places_cost",
+    "programme_launch",
     "senco_training",
     "tailored_lists",
 )
@@ -130,6 +134,24 @@ def test_every_reform_of_the_catalogue_is_asked_about_or_says_why_not(built: Any
     asked = {run.document["reform"] for run in runs.runs(built.store, LOCAL_ADMINISTRATOR)}
     shipped = {plan.reform for plan in shipped_plans()}
     assert {one.id for one in reforms() if not one.not_causal} <= asked | shipped
+
+
+def test_taskforces_are_asked_about_by_school(built: Any) -> None:
+    run = next(one for one in runs.runs(built.store, LOCAL_ADMINISTRATOR) if one.document["plan"]["plan"] == "ap_taskforce")
+    for question in run.document["questions"]:
+        assert question["units"] == "school" and "in the 20 schools that have it" in question["reading"][0]
+        assert (question["design"]["treated_units"], question["design"]["comparison_units"]) == (20, 192)
+        assert any("20 schools are left out" in one["text"] for one in question["warnings"])
+    roll, pupils = (one["not_estimable"] for one in run.document["harms"])
+    assert roll is None and pupils is None, "one is known by school, the other by authority"
+
+
+def test_how_far_forecasts_were_off_is_described(built: Any) -> None:
+    run = next(one for one in runs.runs(built.store, LOCAL_ADMINISTRATOR) if one.document["plan"]["plan"] == "inclusion_plan")
+    error = run.document["questions"][0]
+    assert error["outcome"] == "inclusion_forecast_error" and error["verdict"]["kind"] == "not_estimable"
+    assert {one["period"] for one in error["described"]} == {"2023/24", "2024/25"}
+    assert all(1 < one["mean"] < 20 for one in error["described"])
 
 
 def test_cost_stands_beside_an_effect(built: Any) -> None:
