@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import json
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 import click
 
-from pilots.commands import COMMANDS, SECTIONS, USER_FAULT
-from pilots.commands.text import plain_json
+from pilots.commands import COMMANDS, SECTIONS, STOPPED, USER_FAULT
 from pilots.errors import UserError
 
 
@@ -44,7 +44,7 @@ class Pilots(click.Group):
         windows_expand_args: bool = True,
         **extra: Any,
     ) -> Any:
-        """Run a command and end with its exit code: 1 for what the user can put right, 2 for wrong usage."""
+        """Run a command and end with its exit code: 1 for what the user can put right, 2 wrong usage, 130 stopped by Ctrl-C."""
         given = list(sys.argv[1:] if args is None else args)
         as_json = "--json" in given
         try:
@@ -56,18 +56,18 @@ class Pilots(click.Group):
         except UserError as fault:
             code = _told(str(fault), USER_FAULT, as_json)
         except (click.Abort, KeyboardInterrupt):
-            code = _told("Stopped.", USER_FAULT, as_json)
+            code = _told("Stopped.", STOPPED, as_json)
         sys.exit(code if isinstance(code, int) else 0)
 
 
 def _told(message: str, code: int, as_json: bool, fault: click.ClickException | None = None) -> int:
     """Tell a fault: as JSON on the output, or as words on the error stream."""
     if as_json:
-        click.echo(plain_json({"error": message}))
+        click.echo(json.dumps({"error": message}, ensure_ascii=False, indent=2))
     elif fault is not None:
         fault.show()
     else:
-        click.echo(f"There is a problem. {message}", err=True)
+        click.echo(message if code == STOPPED else f"There is a problem. {message}", err=True)
     return code
 
 

@@ -118,7 +118,8 @@ def check_actor_can(actor: Actor, action: str, region: str | None = None) -> Non
         raise NotAllowed(
             f"{actor.name} cannot {words} for region {region}. {_a(actor.role)} acts for their own regions only: {own}."
         )
-    allowed = " or ".join(_a(role).lower() for role in ROLES if role in roles)
+    *others, last = [_a(role).lower() for role in ROLES if role in roles]
+    allowed = f"{', '.join(others)} or {last}" if others else last
     raise NotAllowed(f"{actor.name} ({actor.role}) cannot {words}. Ask {allowed} to do it.")
 
 

@@ -14,6 +14,7 @@ from pilots.access import LOCAL, Actor, check_actor_can
 from pilots.errors import UserError
 from pilots.storage import Store, copies
 from pilots.storage.base import now
+from pilots.tables import moment
 from pilots.versions import code_version
 
 Progress = Callable[[float, str], None]
@@ -55,7 +56,7 @@ class Backup:
     def text(self) -> str:
         """For a terminal."""
         lines = [
-            f"{self.rows:,} rows and {self.files:,} files, as at {self.made_at}, by {self.made_by}.",
+            f"{self.rows:,} rows and {self.files:,} files, as at {moment(self.made_at)}, by {self.made_by}.",
             f"SHA-256 of {self.file}: {self.sha256}",
             f"Mark of the audit log, to be kept elsewhere: {self.mark}",
         ]

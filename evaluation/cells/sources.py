@@ -65,9 +65,8 @@ def files_of(source: str | Path | Sequence[str | Path]) -> tuple[list[Path], str
         raise PanelError(f"The files are of different kinds: {', '.join(sorted(forms))}. Give those of one kind.")
     form = forms.pop() if forms else ""
     if form not in FORMS:
-        raise PanelError(
-            f"Rows are read from Parquet and CSV files, not from {form or 'nothing'!r}. Convert the file, or give a frame."
-        )
+        told = f"not from {form!r}" if form else "and this name ends in neither"
+        raise PanelError(f"Rows are read from Parquet and CSV files, {told}. Convert the file, or give a frame.")
     return found, form
 
 

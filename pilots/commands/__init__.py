@@ -4,6 +4,7 @@ Modules are imported when their command is asked for, so that a check of a file 
 """
 
 USER_FAULT = 1  # exit code of what the user can put right; click ends with 2 on wrong usage
+STOPPED = 130  # of a command stopped by Ctrl-C, as shells have it
 
 # Section → command → (module of this package, what it does in one line).
 SECTIONS: dict[str, dict[str, tuple[str, str]]] = {

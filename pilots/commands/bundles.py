@@ -10,6 +10,7 @@ from pilots import bundles
 from pilots import runs as running
 from pilots.commands import USER_FAULT
 from pilots.commands.shared import Session, new_file, task_command
+from pilots.errors import UserError
 
 
 @task_command("rerun")
@@ -42,6 +43,8 @@ def bundle(session: Session, run_id: str, out: Path) -> None:
 
     Small counts in a bundle are not suppressed: it is for evaluators, researchers and administrators. Do not pass it on.
     """
+    if out.exists() and not (out.is_dir() and out.suffix != ".zip" and not any(out.iterdir())):
+        raise UserError(f"{out} is there already, and nothing was written. Name a new folder, or a new file that ends in .zip.")
     made = bundles.make_bundle(session.store, session.actor, run_id)
     if out.suffix == ".zip":
         new_file(out, made.zipped())

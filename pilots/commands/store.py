@@ -88,6 +88,11 @@ def restore(session: Session, file: Path, only_check: bool) -> None:
             done = backups.check_backup(session.actor, file, tell)
         else:
             done = backups.restore(session.store, session.actor, file, tell)
-    session.tell(done.to_dict(), done.text())
+    whole = (
+        "The backup is whole; nothing was stored."
+        if only_check
+        else "Restored, with the audit log and every release as they were."
+    )
+    session.tell(done.to_dict(), "\n".join([*([] if done.faults else [whole]), done.text()]))
     if done.faults:
         raise click.exceptions.Exit(USER_FAULT)

@@ -63,7 +63,8 @@ def _check_columns(name: str, header: list[str]) -> None:
     if missing:
         raise NotReadable(
             f"{name} has no column {', '.join(missing)}, so it is not the long table of the Local Authority Interactive Tool. "
-            f"Its columns are {', '.join(COLUMNS)}. A release of Explore education statistics is taken in by: pilots import-ees."
+            f"The columns of that table are {', '.join(COLUMNS)}. "
+            "A release of Explore education statistics is taken in by: pilots import-ees."
         )
     twice = [column for column in COLUMNS if header.count(column) > 1]
     if twice:

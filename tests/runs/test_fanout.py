@@ -19,6 +19,7 @@ from pilots import answers as answering
 from pilots import releases, runs
 from pilots.__main__ import pilots
 from pilots.access import LOCAL_ADMINISTRATOR
+from pilots.commands import STOPPED
 from pilots.errors import UserError
 from pilots.fanout import HERE, Workers, fan_out, workers_set
 from pilots.plans import Plan, load_plan, named_plan, register_plan
@@ -168,7 +169,7 @@ def test_two_workers_killed_go_on_to_the_same_digests(
 def test_ctrl_c_says_that_the_same_command_goes_on(ready: Store, plan_file: Path, capfd: pytest.CaptureFixture[str]) -> None:
     code = killed(ready, ("evaluate", str(plan_file)), lambda run: os.killpg(run.pid, signal.SIGINT))
     said = capfd.readouterr().err
-    assert code == 1 and "What is finished is kept" in said and "Traceback" not in said
+    assert code == STOPPED and "What is finished is kept" in said and "Traceback" not in said
     assert runs.runs(ready, LOCAL_ADMINISTRATOR) == [] and kept(ready)
 
 
