@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from itertools import cycle
+from itertools import cycle, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -91,21 +91,23 @@ def again(store: Store, region: str, term: str, content: bytes) -> None:
 def test_killed_at_any_moment_every_receipt_stands_and_a_retry_does_no_harm(any_url: str, ehcp_csv: Csv, start: Start) -> None:
     store, chance = Store.open(any_url), random.Random(16)
     places = cycle((region, term) for region in region_names() for term in TERMS)
-    spent = 0.0
-    reached = dict.fromkeys(("ready", "checked", "submitted", "signed_off", "end"), 0)
+    told_in_order = ("ready", "checked", "submitted", "signed_off", "end")
+    reached, spent = dict.fromkeys(told_in_order, 0), dict.fromkeys(told_in_order, 0.0)
     for death in range(DEATHS):
         region, term = next(places)
         content = ehcp_csv(region, term, 100 + death)
         number, told = start(region, term, content)
-        began = time.monotonic()
-        if death % 20 == 0:  # how long the whole takes, as busy as the machine is now; this one is killed at its end
-            waited_for(told, "end")
-            spent = time.monotonic() - began
+        if death % 20 == 0:  # how long each part takes, as busy as the machine is now; this one is killed at its end
+            for before, after in pairwise(told_in_order):
+                waited_for(told, before)
+                began = time.monotonic()
+                waited_for(told, after)
+                spent[before] = time.monotonic() - began
         else:
             # The check takes most of the time: two of three die after it, where more is at stake.
-            after, part = chance.choice((("ready", 1.0), ("checked", 0.6), ("submitted", 0.2)))
+            after = chance.choice(told_in_order[:3])
             waited_for(told, after)
-            time.sleep(chance.uniform(0, part * spent))
+            time.sleep(chance.uniform(0, spent[after]))
         killed(number)
         said = lines(told)
         reached[said[-1][0]] += 1
