@@ -23,7 +23,7 @@ from pilots.periods import parse
 from pilots.places import current_authorities, region_names
 from pilots.receipts import Receipt
 from pilots.returns import accept_return, sign_off_return
-from pilots.storage import Store
+from pilots.storage import METADATA, Store
 
 ROOT = Path(__file__).resolve().parents[1]
 # Tests run side by side already: what they estimate stays in their process, unless they say otherwise.
@@ -79,15 +79,38 @@ def postgresql() -> Iterator[str]:
     os.rmdir(folder)
 
 
-@pytest.fixture
-def postgresql_url(postgresql: str) -> str:
+def new_schema(server: str) -> str:
     """The URL of a new, empty schema: made in a moment, where a database takes half a second."""
     name = f"t{uuid.uuid4().hex}"
-    engine = create_engine(postgresql)
+    engine = create_engine(server)
     with engine.begin() as connection:
         connection.execute(text(f"CREATE SCHEMA {name}"))
     engine.dispose()
-    return make_url(postgresql).update_query_dict({"options": f"-csearch_path={name}"}).render_as_string(hide_password=False)
+    return make_url(server).update_query_dict({"options": f"-csearch_path={name}"}).render_as_string(hide_password=False)
+
+
+@pytest.fixture
+def postgresql_url(postgresql: str) -> str:
+    """The URL of a new, empty schema."""
+    return new_schema(postgresql)
+
+
+@pytest.fixture(scope="session")
+def emptied(postgresql: str) -> Callable[[], str]:
+    """Gives the URL of a store in PostgreSQL with nothing in it: one for all tests, emptied each time: a new one takes longer."""
+    url = new_schema(postgresql)
+    Store.open(url).close()
+
+    def again() -> str:
+        engine = create_engine(url)
+        with engine.begin() as connection:
+            connection.execute(text("SET LOCAL lock_timeout = '10s'"))  # a test that holds on to a connection is told
+            connection.execute(text("SET LOCAL session_replication_role = replica"))
+            connection.execute(text(f"TRUNCATE {', '.join(METADATA.tables)} RESTART IDENTITY"))
+        engine.dispose()
+        return url
+
+    return again
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -96,10 +119,12 @@ def any_url(request: pytest.FixtureRequest) -> str:
     return str(request.getfixturevalue(f"{request.param}_url"))
 
 
-@pytest.fixture
-def any_store(any_url: str) -> Iterator[Store]:
-    """A new store on each database in turn."""
-    opened = Store.open(any_url)
+@pytest.fixture(params=["sqlite", "postgresql"])
+def any_store(request: pytest.FixtureRequest) -> Iterator[Store]:
+    """A store with nothing in it, on each database in turn; whoever tampers with its tables has one of their own."""
+    shared_with_others = request.param == "postgresql" and "tamper" not in request.fixturenames
+    url = request.getfixturevalue("emptied")() if shared_with_others else request.getfixturevalue(f"{request.param}_url")
+    opened = Store.open(url)
     yield opened
     opened.close()
 
