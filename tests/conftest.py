@@ -79,26 +79,31 @@ def postgresql() -> Iterator[str]:
     os.rmdir(folder)
 
 
-def new_schema(server: str) -> str:
-    """The URL of a new, empty schema: made in a moment, where a database takes half a second."""
-    name = f"t{uuid.uuid4().hex}"
-    engine = create_engine(server)
-    with engine.begin() as connection:
-        connection.execute(text(f"CREATE SCHEMA {name}"))
-    engine.dispose()
-    return make_url(server).update_query_dict({"options": f"-csearch_path={name}"}).render_as_string(hide_password=False)
+@pytest.fixture(scope="session")
+def new_schema(postgresql: str) -> Callable[[], str]:
+    """Gives the URL of a new, empty schema: made in a moment, where a database takes half a second."""
+
+    def made() -> str:
+        name = f"t{uuid.uuid4().hex}"
+        engine = create_engine(postgresql)
+        with engine.begin() as connection:
+            connection.execute(text(f"CREATE SCHEMA {name}"))
+        engine.dispose()
+        return make_url(postgresql).update_query_dict({"options": f"-csearch_path={name}"}).render_as_string(hide_password=False)
+
+    return made
 
 
 @pytest.fixture
-def postgresql_url(postgresql: str) -> str:
+def postgresql_url(new_schema: Callable[[], str]) -> str:
     """The URL of a new, empty schema."""
-    return new_schema(postgresql)
+    return new_schema()
 
 
 @pytest.fixture(scope="session")
-def emptied(postgresql: str) -> Callable[[], str]:
+def emptied(new_schema: Callable[[], str]) -> Callable[[], str]:
     """Gives the URL of a store in PostgreSQL with nothing in it: one for all tests, emptied each time: a new one takes longer."""
-    url = new_schema(postgresql)
+    url = new_schema()
     Store.open(url).close()
 
     def again() -> str:

@@ -163,7 +163,7 @@ def read_copy(connection: Connection, archive: zipfile.ZipFile, manifest: dict[s
             _put(connection, table, batch)
             done += len(batch)
             tell(done / whole, "")
-        _go_on_counting(connection, table)
+        go_on_counting(connection, table)
     if last_event(connection) != manifest["audit"]:
         raise CopyError("The backup's last event of the audit log is not the one that it names. Nothing was changed.")
 
@@ -201,7 +201,7 @@ def _values(table: Table, row: dict[str, Any], archive: zipfile.ZipFile) -> dict
     return made
 
 
-def _go_on_counting(connection: Connection, table: Table) -> None:
+def go_on_counting(connection: Connection, table: Table) -> None:
     """Let PostgreSQL number new rows after those that were restored; SQLite does so by itself."""
     if connection.dialect.name != "postgresql" or "id" not in table.columns:
         return

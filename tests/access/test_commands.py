@@ -104,11 +104,12 @@ def test_every_command_has_a_row() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("fresh", ["sqlite"], indirect=True)  # commands call the tasks, which are tried on both databases
 @pytest.mark.parametrize("name", sorted(ROWS))
 def test_only_those_who_may(
     name: str, world: Any, fresh: Callable[[], Store], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("PILOTS_DATABASE_URL", str(fresh().engine.url))
+    monkeypatch.setenv("PILOTS_DATABASE_URL", fresh().engine.url.render_as_string(hide_password=False))
     (tmp_path / "return.csv").write_bytes(world.facts.content)
     (tmp_path / "plan.yaml").write_text(world.facts.plan.text, encoding="utf-8")
     may, typed = ROWS[name]

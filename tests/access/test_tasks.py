@@ -10,6 +10,7 @@ from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pandas
 import pytest
@@ -93,7 +94,7 @@ ROWS: dict[str, Row] = {
     "auditing.exported_audit": Row(ADMINISTER, plain(auditing.exported_audit)),
     "auditing.verify_audit": Row(ADMINISTER, plain(auditing.verify_audit)),
     "backups.back_up": Row(
-        ADMINISTER, lambda store, actor, f: backups.back_up(store, actor, Path(f"{store.engine.url.database}.zip"))
+        ADMINISTER, lambda store, actor, f: backups.back_up(store, actor, f.backup.with_name(f"{uuid4()}.zip"))
     ),
     "backups.check_backup": Row(ADMINISTER, lambda store, actor, f: backups.check_backup(actor, f.backup)),
     "backups.restore": Row(ADMINISTER, lambda store, actor, f: backups.restore(store, actor, f.backup), ends_in_words=True),
