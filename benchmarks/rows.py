@@ -1,12 +1,14 @@
 """From rows to an estimate with a clustered error: bare scan, ours, and peers on the rows, with the memory of each.
 
-    python -m benchmarks.rows [--rows 1000000] [--rows 24000000] [--repeat 3] [--folder FOLDER] [--json]
+    python -m benchmarks.rows [--rows 1000000] [--rows 24000000] [--repeat 3] [--folder FOLDER] [--spark] [--small] [--json]
 
 Pupil-terms in one Parquet file, drawn from a fixed seed: 153 authorities × 24 terms, 32 authorities that start one after the
 other. Asked: the effect of the start with effects of authorities and terms, and its error clustered by authority. Every
 contender runs in a process of its own and begins with the file; its time is from there to the error, imports left out, its
 memory the largest of the process (ru_maxrss). The bare scan is the GROUP BY alone (count, sum, sum of squares), written by
-hand for DuckDB. Peers that are not installed are named, and so are those that rows of such a number do not fit.
+hand for DuckDB. Peers that are not installed are named, and so are those that rows of such a number do not fit. `--spark` adds
+the same cells by Apache Spark on the cores of this machine (needs Java 17 and the extra `spark`); its session is there before
+the clock runs, and its CPU and memory are those of the Java process, from /proc.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -65,12 +68,12 @@ def bare(path: Path) -> Callable[[], Found | None]:
     return run
 
 
-def ours(path: Path, pivots: float | None = None) -> Callable[[], Found | None]:
+def ours(path: Path, pivots: float | None = None, **engine: Any) -> Callable[[], Found | None]:
     evaluation, package = importlib.import_module("evaluation"), importlib.import_module("evaluation.cells")
     frame = importlib.import_module("pandas").DataFrame
 
     def run() -> Found:
-        made = package.cells(path, "authority", "term", ["y"], pivots=pivots)
+        made = package.cells(path, "authority", "term", ["y"], pivots=pivots, **engine)
         who = frame({"authority": np.arange(AUTHORITIES), "first": first_terms()})
         measure = {"y": ("y", None, 1.0)}
         panel = evaluation.Panel.from_cells(made, treatment=who, outcome=measure, first_treated="first", weight="rows")
@@ -82,6 +85,29 @@ def ours(path: Path, pivots: float | None = None) -> Callable[[], Found | None]:
 
 def ours_declared(path: Path) -> Callable[[], Found | None]:
     return ours(path, pivots=20.0)
+
+
+def on_spark(path: Path) -> Callable[[], Found | None]:
+    sql = importlib.import_module("pyspark.sql")
+    given = {"spark.master": f"local[{os.cpu_count()}]", "spark.driver.memory": "2g", "spark.ui.enabled": "false"}
+    sql.SparkSession.builder.config(map=given).getOrCreate().range(1).count()
+    return ours(path, engine="spark", options=given)
+
+
+def java() -> tuple[float, float]:
+    """Seconds of CPU and largest memory (bytes) of the Java processes that this one started; (0, 0) where there is no /proc."""
+    used = [0.0, 0.0]
+    waiting = [os.getpid()]
+    while waiting and Path("/proc/self/task").exists():
+        parent = waiting.pop()
+        for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
+            waiting.append(int(child))
+            status = dict(line.split(":", 1) for line in Path(f"/proc/{child}/status").read_text().splitlines() if ":" in line)
+            if status["Name"].strip() == "java":
+                ticks = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[11:13]
+                used[0] += sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+                used[1] = max(used[1], int(status["VmHWM"].split()[0]) * 1024)
+    return used[0], used[1]
 
 
 def pyfixest(path: Path) -> Callable[[], Found | None]:
@@ -114,6 +140,8 @@ CONTENDERS: dict[str, Callable[[Path], Callable[[], Found | None]]] = {
     "pyfixest feols": pyfixest,
     "linearmodels AbsorbingLS": linearmodels,
 }
+SPARK = {"ours, cells by Spark": on_spark}
+SMALL = 200_000
 # Peers, and how many rows they get: linearmodels took about 0.7 GB and 3 s for each million.
 PEERS = {"pyfixest feols": 24_000_000, "linearmodels AbsorbingLS": 6_000_000}
 
@@ -121,13 +149,14 @@ PEERS = {"pyfixest feols": 24_000_000, "linearmodels AbsorbingLS": 6_000_000}
 def one(name: str, path: Path) -> dict[str, Any]:
     """Run one contender in this process."""
     try:
-        work = CONTENDERS[name](path)
+        work = (CONTENDERS | SPARK)[name](path)
     except ModuleNotFoundError as error:
         return {"problem": f"{error.name} is not installed"}
-    begun, worked = time.perf_counter(), time.process_time()
+    begun, worked, beside = time.perf_counter(), time.process_time(), java()[0]
     found = work()
-    taken = {"seconds": time.perf_counter() - begun, "cpu_seconds": time.process_time() - worked}
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / GIGABYTE
+    seconds, (other, memory) = time.perf_counter() - begun, java()
+    taken = {"seconds": seconds, "cpu_seconds": time.process_time() - worked + other - beside}
+    peak = max(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, memory) / GIGABYTE
     return {**taken, "peak_gb": peak, "estimate": found and found[0], "std_error": found and found[1]}
 
 
@@ -153,20 +182,25 @@ def main() -> None:
     parser.add_argument("--rows", type=int, action="append", help="may be given again; default 1, 6 and 24 million")
     parser.add_argument("--repeat", type=int, default=3, help="runs of the scan and of ours; peers run once above a million rows")
     parser.add_argument("--folder", type=Path)
+    parser.add_argument("--spark", action="store_true", help="the same cells by Apache Spark too")
+    parser.add_argument("--small", action="store_true", help=f"{SMALL:,} rows, each once")
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--one", choices=list(CONTENDERS), help=argparse.SUPPRESS)
+    parser.add_argument("--one", choices=list(CONTENDERS | SPARK), help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.one:
         print(json.dumps(one(given.one, given.folder)))
         return
+    contenders = [*CONTENDERS, *(SPARK if given.spark else {})]
+    sizes = given.rows or ([SMALL] if given.small else [1_000_000, 6_000_000, 24_000_000])
+    repeat = 1 if given.small else given.repeat
     tables: dict[int, dict[str, dict[str, Any]]] = {}
     with tempfile.TemporaryDirectory() as place:
-        for rows in given.rows or [1_000_000, 6_000_000, 24_000_000]:
+        for rows in sizes:
             folder = given.folder or Path(place)
             folder.mkdir(parents=True, exist_ok=True)
             path = folder / f"rows-{rows}.parquet"
             draw(path, rows)
-            tables[rows] = {name: measured(name, path, rows, given.repeat) for name in CONTENDERS}
+            tables[rows] = {name: measured(name, path, rows, repeat) for name in contenders}
     print(json.dumps(tables, indent=1) if given.json else "\n\n".join(text(rows, table) for rows, table in tables.items()))
 
 

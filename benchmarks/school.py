@@ -1,6 +1,6 @@
 """A panel of schools: group-time, imputation and event study with 999 multiplier draws, beside peers, with memory; then growth.
 
-    python -m benchmarks.school [--units 24000] [--repeat 3] [--only school|panel|growth] [--json]
+    python -m benchmarks.school [--units 24000] [--repeat 3] [--only school|panel|growth] [--small] [--json]
 
 24,000 schools × 24 terms = 576,000 cells, drawn from a fixed seed; one school in five starts, in ten cohorts. Every contender
 runs in a process of its own and begins with the frame; it has run once on 600 schools before, so that imports and compilers are
@@ -36,6 +36,7 @@ from benchmarks.panel import with_threads
 from evaluation import Panel, Result, estimate
 
 UNITS, TERMS, COHORTS, WARM = 24_000, 24, 10, 600
+SMALL = 1200
 SLOW = 60.0  # seconds after which a contender is not run again
 TARGET = 5.0
 Run = Callable[[pd.DataFrame], Any]
@@ -52,23 +53,26 @@ def draw(units: int, seed: int = 1) -> pd.DataFrame:
     return pd.DataFrame({"school": school, "term": term, "first_term": first[school], "rate": noise + on * (1 + 0.1 * since)})
 
 
-def ours(estimator: str, **options: Any) -> Run:
-    """From the frame to the event study with simultaneous bands."""
+def ours(estimator: str, *aggregates: str, **options: Any) -> Run:
+    """From the frame to each aggregate with simultaneous bands."""
 
     def run(frame: pd.DataFrame) -> Any:
-        result = estimate(Panel.from_frame(frame, "school", "term", "first_term", "rate"), estimator, **options)
-        if not isinstance(result, Result):
-            raise RuntimeError(str(result))
-        return result.frame(inference="multiplier", draws=DRAWS, seed=1)
+        panel, made = Panel.from_frame(frame, "school", "term", "first_term", "rate"), []
+        for aggregate in aggregates:
+            result = estimate(panel, estimator, aggregate=aggregate, **options)
+            if not isinstance(result, Result):
+                raise RuntimeError(str(result))
+            made.append(result.frame(inference="multiplier", draws=DRAWS, seed=1))
+        return made
 
     return run
 
 
-def diff_diff(name: str, post_fit: str | None = None, **options: Any) -> Run:
+def diff_diff(name: str, *post_fit: str, **options: Any) -> Run:
     def run(frame: pd.DataFrame) -> Any:
         fit = getattr(load("diff_diff"), name)(**options)
         made = fit.fit(frame, outcome="rate", unit="school", time="term", first_treat="first_term")
-        return made.aggregate(post_fit) if post_fit else made
+        return made, [made.aggregate(kind) for kind in post_fit]
 
     return run
 
@@ -95,19 +99,28 @@ class Contender:
     lacks: str = ""
 
 
+ALL, AGGREGATES = "group-time, cells and four aggregates", ("cells", "overall", "event_time", "cohort", "calendar")
 GROUP, IMPUTED, EVENT = "group-time, event study", "imputation, event study", "interaction-weighted event study"
 REGRESSION = {"estimation_method": "reg", "n_bootstrap": DRAWS, "seed": 1}
 CONTENDERS = {
-    "ours_group": Contender(GROUP, "ours", "", ours("group_time", aggregate="event_time")),
+    "ours_group": Contender(GROUP, "ours", "", ours("group_time", "event_time")),
     "diff_diff_group": Contender(
         GROUP, "diff-diff CallawaySantAnna", "diff_diff", diff_diff("CallawaySantAnna", "event_study", **REGRESSION)
     ),
     "csdid_group": Contender(GROUP, "csdid ATTgt", "csdid", csdid),
-    "ours_imputation": Contender(IMPUTED, "ours", "", ours("imputation", aggregate="event_time", pretrends=0)),
+    "ours_all": Contender(ALL, "ours", "", ours("group_time", *AGGREGATES)),
+    "diff_diff_all": Contender(
+        ALL,
+        "diff-diff CallawaySantAnna",
+        "diff_diff",
+        diff_diff("CallawaySantAnna", "event_study", "group", "simple", **REGRESSION),
+        "no calendar aggregate",
+    ),
+    "ours_imputation": Contender(IMPUTED, "ours", "", ours("imputation", "event_time", pretrends=0)),
     "diff_diff_imputation": Contender(
         IMPUTED, "diff-diff ImputationDiD", "diff_diff", diff_diff("ImputationDiD", "event_study"), "no draws"
     ),
-    "ours_event": Contender(EVENT, "ours", "", ours("interaction_weighted", aggregate="event_time")),
+    "ours_event": Contender(EVENT, "ours", "", ours("interaction_weighted", "event_time")),
     "pyfixest_event": Contender(EVENT, "pyfixest saturated event study", "pyfixest", pyfixest, "no draws"),
     "diff_diff_event": Contender(EVENT, "diff-diff SunAbraham", "diff_diff", diff_diff("SunAbraham"), "no draws"),
 }
@@ -146,8 +159,7 @@ def measured(name: str, units: int, repeat: int) -> dict[str, Any]:
 
 
 R_CODE = """
-library(data.table)
-args <- commandArgs(TRUE); d <- fread(args[1]); n <- as.integer(args[2])
+args <- commandArgs(TRUE); d <- utils::read.csv(args[1]); n <- as.integer(args[2])
 quiet <- function(x) suppressWarnings(suppressMessages(x))
 clock <- function(who, task, run) cat(sprintf("%s\\t%s\\t%f\\n", task, who, system.time(quiet(run()))[["elapsed"]]))
 if (requireNamespace("did", quietly = TRUE)) clock("R did", args[3], function() did::aggte(did::att_gt("rate", "term", "school",
@@ -199,31 +211,35 @@ def table(lines: list[dict[str, Any]]) -> str:
 def main() -> None:
     """Print (c) the panel of schools, (d) the panel of local authorities, (e) growth."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--units", type=int, default=UNITS)
+    parser.add_argument("--units", type=int)
+    parser.add_argument("--small", action="store_true", help=f"{SMALL:,} schools, each once, and the first steps of growth")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--only", choices=("school", "panel", "growth"))
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--one", choices=list(CONTENDERS), help=argparse.SUPPRESS)
     asked = parser.parse_args()
     with_threads(1)
+    units, repeat = asked.units or (SMALL if asked.small else UNITS), 1 if asked.small else asked.repeat
     if asked.one:
-        print(json.dumps(one(asked.one, asked.units, asked.repeat)))
+        print(json.dumps(one(asked.one, units, repeat)))
         return
     found: dict[str, Any] = {}
     if asked.only in (None, "school"):
-        found["schools"] = schools(asked.units, asked.repeat)
+        found["schools"] = schools(units, repeat)
         if not asked.json:
-            print(f"(c) {asked.units:,} schools × {TERMS} terms, {DRAWS} multiplier draws\n\n{table(found['schools'])}\n")
+            print(f"(c) {units:,} schools × {TERMS} terms, {DRAWS} multiplier draws\n\n{table(found['schools'])}\n")
     if asked.only in (None, "panel"):
-        command = [sys.executable, "-m", "benchmarks.panel", "--json" if asked.json else "--threads=1", "--repeat", "5"]
+        command = [sys.executable, "-m", "benchmarks.panel", "--json" if asked.json else "--threads=1"]
+        command += ["--repeat", "1" if asked.small else "5"]
         made = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
         found["authorities"] = json.loads(made) if asked.json else made
         if not asked.json:
             print(f"(d) The panel of local authorities\n\n{made}")
     if asked.only in (None, "growth"):
-        found["growth"] = growth.measure(draw)
+        found["growth"] = growth.measure(draw, asked.small)
         if not asked.json:
-            print(f"(e) Growth; the picture is {growth.PICTURE}\n\n{growth.table(found['growth'])}")
+            where = "no picture of a small run" if asked.small else f"the picture is {growth.PICTURE}"
+            print(f"(e) Growth; {where}\n\n{growth.table(found['growth'])}")
     if asked.json:
         print(json.dumps(found, indent=2))
 

@@ -161,10 +161,10 @@ def dust(result: Scored) -> np.ndarray:
 
 
 def group_sums(columns: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Sums of columns (n × p) within codes (n): G × p."""
+    """Sums of columns (n × p) within codes (n): G × p. Where each stands alone these are the columns themselves, not a copy."""
     n, groups = len(codes), int(codes.max()) + 1
-    if groups == n and bool((codes == np.arange(n)).all()):
-        return columns.astype(float)
+    if _each_alone(codes):
+        return np.asarray(columns, dtype=float)
     if 0 < columns.shape[1] <= FEW_COLUMNS:
         return np.column_stack([np.bincount(codes, column, groups) for column in columns.T])
     spread = sparse.csr_matrix((np.ones(n), codes, np.arange(n + 1)), shape=(n, groups))
@@ -173,7 +173,14 @@ def group_sums(columns: np.ndarray, codes: np.ndarray) -> np.ndarray:
 
 def clusters_with(used: np.ndarray, codes: np.ndarray) -> np.ndarray:
     """Number of clusters with at least one such unit, by row of the result."""
+    if _each_alone(codes):
+        return np.asarray(used.sum(axis=0))
     return np.asarray((group_sums(used.astype(float), codes) > 0).sum(axis=0))
+
+
+def _each_alone(codes: np.ndarray) -> bool:
+    """Whether codes are 0, 1, 2, …, as those of units are."""
+    return bool(codes[-1] == len(codes) - 1 and (codes == np.arange(len(codes))).all())
 
 
 Method = Callable[[Scored, "str | None", Mapping[str, Any]], Inference]
