@@ -72,7 +72,7 @@ def test_every_return_but_one_is_accepted(built: Any) -> None:
 def test_a_lead_is_asked_for_what_the_programme_left_open_and_nothing_after_its_end(built: Any, lead: Actor) -> None:
     found = returns_due(built.store, lead)
     assert ("ehcp_process", NORTH_EAST, LAST) in {one.key for one in found}
-    assert len(found) == 20 and max(parse(one.period).end for one in found) == parse(LAST).end
+    assert len(found) == 16 and max(parse(one.period).end for one in found) == parse(LAST).end
 
 
 def test_one_return_was_refused_then_sent_with_a_mistake_then_corrected(built: Any) -> None:

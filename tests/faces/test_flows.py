@@ -68,6 +68,7 @@ def files(tmp_path: Path) -> dict[str, str]:
         ["guide", "ap_tiers"],
         ["spells"],
         ["spells", "--reform", "tailored_lists"],
+        ["neighbours", "County Durham"],
         ["vintages"],
         ["releases"],
         ["plans"],
