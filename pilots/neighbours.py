@@ -6,7 +6,7 @@ import pandas
 
 from pilots.places import authorities, bordering, partnerships, region_names, statistical_neighbours, without_known_borders
 
-COLUMNS = ["Local authority", "Code", "Region", "Likeness, rank", "How alike", "Borders on it", "In the programme"]
+COLUMNS = ["Neighbour", "Code", "Region", "Likeness, rank", "How alike", "Borders on it", "In the programme"]
 
 
 def neighbours_table(code: str) -> pandas.DataFrame:

@@ -23,14 +23,15 @@ def overview_table(documents: Iterable[Mapping[str, Any]]) -> pandas.DataFrame:
         documents: of runs, newest first; of one plan the first counts.
 
     Returns:
-        One row a reform and outcome, in the order of the catalogue; one row for a reform that nothing was asked of, with why.
+        One row a reform and outcome, in the order of the catalogue, then of plans by name. A reform that nothing was asked of has
+        one row, with why.
     """
     newest: dict[str, Mapping[str, Any]] = {}
     for document in documents:
         newest.setdefault(document["plan"]["plan"], document)
     rows: list[tuple[str, ...]] = []
     for reform in reforms():
-        mine = [one for one in newest.values() if one["reform"] == reform.id]
+        mine = [newest[name] for name in sorted(newest) if newest[name]["reform"] == reform.id]
         asked = [_row(reform.label, document, question) for document in mine for question in document["questions"]]
         why = sentence(f"Not estimable: {reform.not_causal}") if reform.not_causal else "Nothing was asked yet."
         rows += asked or [(reform.label, "", why, "", "", "", "")]

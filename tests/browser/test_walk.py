@@ -28,6 +28,7 @@ def test_from_a_return_with_faults_to_its_effect(demonstration_url: str, serve: 
     assert "Every figure on this screen is synthetic" in looker.text() and "The true effect in the demonstration" in looker.text()
     looker.look("01-first-screen")
     looker.choose("Reform", "Local SEND and AP partnership")
+    looker.choose("Outcome", "EHC plans issued within 20 weeks, by term")
     assert "Not estimable: all 32 authorities start at once" in looker.text()
     looker.look("02-not-estimable")
 
@@ -84,7 +85,7 @@ def test_from_a_return_with_faults_to_its_effect(demonstration_url: str, serve: 
     looker.go("Releases, plans and runs")
     looker.page.get_by_role("textbox", name="Name of a new release").fill("With the summer return")
     looker.work("Make a release", "Release With the summer return is made")
-    looker.choose("Plan", "Digital EHC plans and the 20-week limit (digital_ehcp 2, registered)")
+    looker.choose("Plan", "Digital EHC plans and the 20-week limit (digital_ehcp 3, registered)")
     looker.work("Evaluate this plan", "is stored")
     looker.look("10-evaluated")
     looker.go("What each reform did")
