@@ -438,6 +438,12 @@ def _with_extras(
     return replace(panel, covariates=covariates, covariate_values=values, intensity=dose, eligible=kind)
 
 
+def shares(weights: np.ndarray) -> np.ndarray:
+    """Weights (N × T) over their sum by row; 0 where a row has none."""
+    total = weights.sum(axis=1, keepdims=True)
+    return np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)
+
+
 def _sum(
     cells: Cells, name: str | None, row: np.ndarray, column: np.ndarray, shape: tuple[int, int], count_of: str | None = None
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, isfinite, log10
+from math import isfinite
 
 from evaluation.errors import OptionError, check_choice
+from evaluation.words import number, places
 
 KINDS = ("improved", "worsened", "changed", "no_effect_as_large", "cannot_tell", "not_estimable")
 DIRECTIONS = ("higher_is_better", "lower_is_better", None)
@@ -70,7 +71,7 @@ def verdict(
     if not isfinite(estimate):
         return not_estimable_verdict("the effect is no number")
     if lower is None or upper is None or not (isfinite(lower) and isfinite(upper)):
-        size = _number(estimate, _places(abs(estimate)))
+        size = number(estimate, places(estimate))
         return Verdict("cannot_tell", f"Cannot tell: {size} {unit}, but how certain that is cannot be said")
     if not lower <= estimate <= upper:
         raise OptionError(f"The interval {lower!r} to {upper!r} must hold the estimate {estimate!r}.")
@@ -80,7 +81,7 @@ def verdict(
         return Verdict("no_effect_as_large", f"No effect as large as {smallest_effect:g} {unit}")
     if detectable is None or not isfinite(detectable):
         return Verdict("cannot_tell", f"Cannot tell: {_span(lower, upper, level)} {unit} are all possible")
-    size = _number(detectable, _places(detectable))
+    size = number(detectable, places(detectable))
     return Verdict("cannot_tell", f"Cannot tell: could only have seen {size} {unit} or more")
 
 
@@ -93,8 +94,8 @@ def _seen(
         kind = "improved" if (estimate > 0) == (direction == "higher_is_better") else "worsened"
         sense = 1.0 if estimate > 0 else -1.0
     low, high = sorted((sense * lower, sense * upper))
-    places = _places((high - low) / 2)
-    words = f"{kind.capitalize()} by {_number(sense * estimate, places)} {unit} ({_span(low, high, level)})"
+    keep = places((high - low) / 2)
+    words = f"{kind.capitalize()} by {number(sense * estimate, keep)} {unit} ({_span(low, high, level)})"
     if smallest and max(abs(low), abs(high)) < smallest:
         words += f", less than the {smallest:g} {unit} that matter"
     return Verdict(kind, words)
@@ -102,20 +103,10 @@ def _seen(
 
 def _span(low: float, high: float, level: float) -> str:
     """The interval; an end that rounds to zero but is not zero is said to be just over or under it."""
-    places = _places((high - low) / 2)
+    keep = places((high - low) / 2)
     ends = []
     for end in (low, high):
-        zero = float(f"{end:.{places}f}") == 0 and end != 0
-        ends.append(f"just {'over' if end > 0 else 'under'} 0" if zero else _number(end, places))
+        zero = float(f"{end:.{keep}f}") == 0 and end != 0
+        ends.append(f"just {'over' if end > 0 else 'under'} 0" if zero else number(end, keep))
     said = "" if level == 0.95 else f"{100 * level:g}% interval "
     return f"{said}{ends[0]} to {ends[1]}"
-
-
-def _places(scale: float) -> int:
-    """Decimal places: one where the scale is 1 or more, else two figures."""
-    return 1 if scale >= 1 or scale == 0 else min(6, 1 + ceil(-log10(scale)))
-
-
-def _number(value: float, places: int) -> str:
-    text = f"{value:.{places}f}"
-    return (text.lstrip("-") if float(text) == 0 else text).replace("-", "\N{MINUS SIGN}")

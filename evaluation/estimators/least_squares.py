@@ -15,7 +15,7 @@ from scipy import linalg, sparse
 from scipy.sparse import csgraph
 
 from evaluation.errors import NotEstimable
-from evaluation.panel import Panel
+from evaluation.panel import Panel, shares
 
 RANK = 1e-10  # relative size below which a direction counts as not identified
 
@@ -174,8 +174,7 @@ class FirstStage:
 def first_stage(panel: Panel) -> FirstStage:
     """Weighted two-way fit of untreated cells; every other cell's residual is its estimated effect."""
     weights = np.where(treated_cells(panel), 0.0, panel.weights[0])
-    total = weights.sum(axis=1, keepdims=True)
-    share = np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)
+    share = shares(weights)
     inverse = _pseudo_inverse(np.diag(weights.sum(axis=0)) - weights.T @ share)
     imputed = _connected(weights)
     return FirstStage(weights, share, inverse, imputed, imputed & (panel.weights[0] > 0))

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from evaluation.panel import shares
+
 METHODS = ("regression", "ipw", "doubly_robust")
 TRIM = 0.995  # comparison rows at or above it get no weight, as in R's DRDID
 OVERLAP = 0.999  # a contrast with a row at or above it has no overlap, as in R's did
@@ -90,10 +92,10 @@ def rows_of(treated: np.ndarray, compared: np.ndarray, covariates: np.ndarray) -
 def paired(rows: Rows, change: np.ndarray, method: str) -> Contrasts:
     """Effects on changes (K × R): Sant'Anna, Zhao 2020, equations 2.2 (regression), 2.5 (Hájek ipw), 2.6 and 3.1 (panel)."""
     x = rows.columns
-    treated = _shares(rows.treated)
+    treated = shares(rows.treated)
     mean = _mean(treated, x)
     score = _propensity(rows) if method != "regression" else None
-    odds = np.zeros_like(treated) if score is None else _shares(score.odds)
+    odds = np.zeros_like(treated) if score is None else shares(score.odds)
     plain = method == "ipw"
     inverse, singular = _inverse(x, rows.compared, rows.empty)
     fitted = np.zeros_like(inverse[:, 0]) if plain else mean - _mean(odds, x)
@@ -128,9 +130,9 @@ def _period(
     rows: Rows, when: np.ndarray, outcome: np.ndarray, method: str, score: Propensity | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Weights, scores and singularity of one period's part: treated mean less what the comparison says it would be."""
-    x, everyone = rows.columns, _shares(rows.treated)
-    treated = _shares(rows.treated * when)
-    odds = np.zeros_like(treated) if score is None else _shares(score.odds * when)
+    x, everyone = rows.columns, shares(rows.treated)
+    treated = shares(rows.treated * when)
+    odds = np.zeros_like(treated) if score is None else shares(score.odds * when)
     if method == "ipw":
         up, down = outcome - _dot(treated, outcome), outcome - _dot(odds, outcome)
         assert score is not None
@@ -226,11 +228,6 @@ def _inverse(x: np.ndarray, weight: np.ndarray, empty: np.ndarray) -> tuple[np.n
     singular = np.linalg.eigvalsh(gram)[:, 0] < RANK
     gram = np.where(singular[:, None, None], np.eye(x.shape[2]), gram)
     return np.linalg.inv(gram) / some[:, None, None], singular
-
-
-def _shares(weight: np.ndarray) -> np.ndarray:
-    total = weight.sum(axis=1, keepdims=True)
-    return np.divide(weight, total, out=np.zeros_like(weight), where=total > 0)
 
 
 def _mean(share: np.ndarray, x: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from evaluation.errors import NotEstimable
 from evaluation.estimators.design import Estimator, Pieces, all_at_once, dots, drop_treated_throughout
-from evaluation.panel import NEVER, Panel
+from evaluation.panel import NEVER, Panel, shares
 
 RANK = 1e-10  # relative size below which a direction counts as not identified
 DEFAULTS = {"reference": -1, "period_by": None, "covariates": "none"}
@@ -74,8 +74,7 @@ class Within:
 
 def within_of(weights: np.ndarray) -> Within:
     """What takes unit and period effects out under weights (N × T)."""
-    total = weights.sum(axis=1)
-    share = np.divide(weights, total[:, None], out=np.zeros_like(weights), where=total[:, None] > 0)
+    share = shares(weights)
     values, vectors = np.linalg.eigh(np.diag(weights.sum(axis=0)) - weights.T @ share)
     good = values > RANK * max(values.max(), np.finfo(float).tiny)
     return Within(weights, share, vectors[:, good], values[good])

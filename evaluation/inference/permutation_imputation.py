@@ -14,7 +14,7 @@ from scipy import sparse
 from evaluation.inference.assignment import Draws
 from evaluation.inference.permutation import Moments, reform
 from evaluation.inference.permutation_two_way import two_way_residuals
-from evaluation.panel import NEVER, Panel
+from evaluation.panel import NEVER, Panel, shares
 
 HELD = 2_000_000  # numbers held at once in one array
 
@@ -68,8 +68,7 @@ def _tables(panel: Panel, draws: Draws) -> _Tables:
     weights = panel.weights[0][:, seen]
     on = np.r_[draws.starts, NEVER][:, None] <= seen
     residual, inverse = two_way_residuals((np.nan_to_num(panel.values[0])[:, seen], reform(panel)[:, seen]), weights)
-    total = weights.sum(axis=1, keepdims=True)
-    share = np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)
+    share = shares(weights)
     onto = sparse.csr_matrix((np.ones(len(draws.atom)), (draws.atom, np.arange(len(draws.atom)))))
     made: list[list[np.ndarray]] = []
     for treated in on:

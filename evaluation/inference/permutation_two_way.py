@@ -9,7 +9,7 @@ from scipy import sparse
 
 from evaluation.inference.assignment import Draws
 from evaluation.inference.permutation import HELD, Moments, by_start, reform
-from evaluation.panel import Panel
+from evaluation.panel import Panel, shares
 
 RANK = 1e-10  # relative size below which a direction counts as not identified
 
@@ -41,7 +41,7 @@ def tables_of(panel: Panel, draws: Draws) -> Tables:
     """Tables of one outcome."""
     weights, periods = panel.weights[0], len(panel.periods)
     left, inverse = two_way_residuals((np.nan_to_num(panel.values[0]), reform(panel)), weights)
-    share = _shares(weights)
+    share = shares(weights)
     onto = sparse.csr_matrix((np.ones(len(draws.atom)), (draws.atom, np.arange(len(draws.atom)))))
     on = (draws.starts[:, None] <= np.arange(periods)).astype(float)
     mean = share @ on.T
@@ -67,17 +67,12 @@ def tables_of(panel: Panel, draws: Draws) -> Tables:
     )
 
 
-def _shares(weights: np.ndarray) -> np.ndarray:
-    total = weights.sum(axis=1, keepdims=True)
-    return np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)
-
-
 def two_way_residuals(outcomes: tuple[np.ndarray, ...], weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Residuals of outcomes (each N × T) from unit and period effects, stacked.
 
     Beside them the pseudo-inverse of the normal equations of period effects beside unit effects (T × T).
     """
-    share = _shares(weights)
+    share = shares(weights)
     values, vectors = np.linalg.eigh(np.diag(weights.sum(axis=0)) - weights.T @ share)
     good = values > RANK * values.max()
     inverse = (vectors[:, good] / values[good]) @ vectors[:, good].T

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from pilots.life import AT_SUBMISSION, NOT_SENT, STATES, NotPossible
 from pilots.receipts import Receipt
 from pilots.returns import ReturnNotAccepted
 from pilots.storage import Store, audit
+from tests.returns.threads import side_by_side
 
 EHCP, NORTH_EAST, TERM = "ehcp_process", "E12000001", "2023/24 autumn"
 REFERENCE = "EHCP-PROCESS-E12000001-2023-24-AUTUMN-v1"
@@ -210,21 +212,13 @@ def test_a_step_taken_twice_by_one_person_does_no_harm_and_another_is_told_who_w
 
 def at_once(tasks: list[Callable[[], object]]) -> list[object]:
     """What each task gives or raises, when all begin in one moment."""
-    gate, outcomes = threading.Barrier(len(tasks)), []
+    gate = threading.Barrier(len(tasks))
 
-    def run(task: Callable[[], object]) -> None:
+    def begun(task: Callable[[], object]) -> object:
         gate.wait(timeout=20)
-        try:
-            outcomes.append(task())
-        except UserError as error:
-            outcomes.append(error)
+        return task()
 
-    threads = [threading.Thread(target=run, args=(task,)) for task in tasks]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return outcomes
+    return side_by_side([partial(begun, task) for task in tasks])
 
 
 def test_of_two_steps_at_once_one_wins_and_the_other_is_told(any_life: Life) -> None:

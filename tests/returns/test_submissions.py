@@ -15,6 +15,7 @@ from pilots.returns import ReturnNotAccepted
 from pilots.storage import Store, audit
 from pilots.storage import store as store_module
 from pilots.storage.blobs import kept_bytes
+from tests.returns.threads import side_by_side
 
 EHCP, NORTH_EAST, NORTH_WEST, TERM = "ehcp_process", "E12000001", "E12000002", "2023/24 autumn"
 People = dict[str, Actor]
@@ -300,26 +301,15 @@ def test_account_closed_while_the_file_is_checked_stops_the_submission(
 
 def at_once(monkeypatch: pytest.MonkeyPatch, tasks: list[Callable[[], object]]) -> list[object]:
     """What each task gives or raises, when all of them have been checked before any is submitted."""
-    gate, check, outcomes = threading.Barrier(len(tasks)), uploads.check_corrected, []
+    gate, check = threading.Barrier(len(tasks)), uploads.check_corrected
 
     def waits(*given: Any) -> Report:
         report = check(*given)
         gate.wait(timeout=20)
         return report
 
-    def run(task: Callable[[], object]) -> None:
-        try:
-            outcomes.append(task())
-        except UserError as error:
-            outcomes.append(error)
-
     monkeypatch.setattr(uploads, "check_corrected", waits)
-    threads = [threading.Thread(target=run, args=(task,)) for task in tasks]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return outcomes
+    return side_by_side(tasks)
 
 
 def test_of_two_files_at_once_one_wins_and_the_other_is_told(

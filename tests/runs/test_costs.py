@@ -4,29 +4,17 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-import yaml
 
 from pilots import releases, returns, runs, views
 from pilots.access import LOCAL_ADMINISTRATOR, Actor
 from pilots.costs import _sums
 from pilots.places import current_authorities, partnerships
-from pilots.plans import Plan, PlanError, load_plan, named_plan
+from pilots.plans import Plan, PlanError
 from pilots.releases import Release, collection_rows
 from pilots.storage import Store
+from tests.runs.small import one_outcome
 
 NORTH_EAST, TERM = "E12000001", "2023/24 spring"
-
-
-def asked(**costs: Any) -> Plan:
-    given = {
-        "outcomes": ["timeliness_20_weeks"],
-        "smallest_effect": {"timeliness_20_weeks": 5},
-        "estimators": [{"name": "group_time"}],
-        "inference": {"draws": 199, "seed": 5},
-        "clusters": ["partnership"],
-    }
-    document = {**yaml.safe_load(named_plan("ehcp_timeliness").text), **given}
-    return load_plan(yaml.safe_dump({**document, "costs": costs} if costs else document))
 
 
 def cost_of(store: Store, plan: Plan) -> dict[str, Any]:
@@ -46,7 +34,7 @@ def test_spend_of_returns_is_set_against_the_effect(
     own_store: Store, known: Any, released: Callable[..., Release], people: Callable[[Store], dict[str, Actor]]
 ) -> None:
     released(known)
-    none = cost_of(own_store, asked(collection="programme_costs"))["cost"]
+    none = cost_of(own_store, one_outcome(costs={"collection": "programme_costs"}))["cost"]
     assert none["not_estimable"]["reason"].startswith("release first has no accepted returns of programme_costs")
     staff = people(own_store)
     programme = set(partnerships()["authority"])
@@ -61,7 +49,7 @@ def test_spend_of_returns_is_set_against_the_effect(
     release = releases.make_release(own_store, LOCAL_ADMINISTRATOR, "with costs")
     rows = collection_rows(own_store, release, "programme_costs")
     assert _sums(rows, "calendar year") == {(code, "2024"): float(sum(both)) for code, both in pounds.items()}
-    question = cost_of(own_store, asked(collection="programme_costs"))
+    question = cost_of(own_store, one_outcome(costs={"collection": "programme_costs"}))
     cost, headline = question["cost"], question["headline"]
     each = sum(map(sum, pounds.values())) / len(pounds)
     assert cost["spent"] == pytest.approx(each) and cost["estimate"] == pytest.approx(each / headline["estimate"])
@@ -73,11 +61,11 @@ def test_spend_of_returns_is_set_against_the_effect(
 
 def test_a_cost_that_the_plan_states_comes_with_its_error(own_store: Store, known: Any, released: Callable[..., Release]) -> None:
     released(known)
-    sure, unsure = (cost_of(own_store, asked(cost=12000, std_error=error))["cost"] for error in (0, 4000))
+    sure, unsure = (cost_of(own_store, one_outcome(costs={"cost": 12000, "std_error": error}))["cost"] for error in (0, 4000))
     assert sure["estimate"] == unsure["estimate"]
     assert unsure["upper"] - unsure["lower"] > sure["upper"] - sure["lower"]
     assert "12,000 pounds an authority and year, as the plan states it" in sure["reading"]
-    question = cost_of(own_store, asked())
+    question = cost_of(own_store, one_outcome())
     assert question["cost"] is None and "What it cost" not in views.tables(question)
 
 
@@ -93,5 +81,5 @@ def test_a_cost_that_the_plan_states_comes_with_its_error(own_store: Store, know
 )
 def test_costs_that_cannot_be_are_told(costs: dict[str, Any], words: str) -> None:
     with pytest.raises(PlanError) as caught:
-        asked(**costs)
+        one_outcome(costs=costs)
     assert words in str(caught.value)

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from click.testing import CliRunner
 from sqlalchemy import text
 
@@ -22,19 +21,14 @@ from pilots.access import LOCAL_ADMINISTRATOR
 from pilots.commands import STOPPED
 from pilots.errors import UserError
 from pilots.fanout import HERE, Workers, fan_out, workers_set
-from pilots.plans import Plan, load_plan, named_plan, register_plan
+from pilots.plans import Plan, named_plan, register_plan
 from pilots.releases import Release
 from pilots.storage import Store
 from pilots.storage.base import now
+from tests.runs.small import small_plan
 
 ROOT = Path(__file__).resolve().parents[2]
 TWO = ["timeliness_20_weeks", "timeliness_20_weeks_excluding_exceptions"]
-
-
-def small_plan(**keys: Any) -> Plan:
-    """Two outcomes and one estimator: all that a test of the way needs."""
-    given = {"estimators": [{"name": "group_time"}], "inference": {"draws": 199, "seed": 5}, "clusters": ["partnership"], **keys}
-    return load_plan(yaml.safe_dump({**yaml.safe_load(named_plan("ehcp_timeliness").text), **given}))
 
 
 @pytest.fixture

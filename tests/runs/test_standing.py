@@ -6,27 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from click.testing import CliRunner, Result
 
 from pilots import runs, views
 from pilots.__main__ import pilots
 from pilots.access import LOCAL_ADMINISTRATOR
-from pilots.plans import Plan, PlanError, changed, load_plan, named_plan, register_plan
+from pilots.plans import PlanError, changed, register_plan
 from pilots.releases import Release
 from pilots.standing import deviations, standing_now
 from pilots.storage import Store
-
-
-def one_outcome(**keys: Any) -> Plan:
-    given = {
-        "outcomes": ["timeliness_20_weeks"],
-        "smallest_effect": {"timeliness_20_weeks": 5},
-        "estimators": [{"name": "group_time"}],
-        "inference": {"draws": 199, "seed": 5},
-        "clusters": ["partnership"],
-    }
-    return load_plan(yaml.safe_dump({**yaml.safe_load(named_plan("ehcp_timeliness").text), **given, **keys}))
+from tests.runs.small import one_outcome
 
 
 def lock_lost(document: dict[str, Any]) -> bool:
