@@ -28,6 +28,7 @@ def shown(action: str) -> bool:
 def main() -> None:
     """Lay out the navigation and run the chosen screen."""
     st.set_page_config(page_title=frame.SERVICE, layout="wide")
+    frame.step_taken()
     actor = frame.signed_in()
     pages = [st.Page(path, title=title) for path, title, action in SCREENS if shown(action)]
     pages = pages or [st.Page("pages/start.py", title="Start")]
@@ -39,6 +40,7 @@ def main() -> None:
     if target is not None:
         st.switch_page(target or pages[0])
     frame.header()
+    frame.told_signed_out()
     chosen.run()
 
 

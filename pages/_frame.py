@@ -10,8 +10,10 @@ import html
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import pandas
 import streamlit as st
@@ -24,6 +26,7 @@ from pilots.demonstration.known import is_demonstration
 from pilots.errors import UserError
 from pilots.places import region_names
 from pilots.storage import Store
+from pilots.storage.base import now
 from pilots.tables import numeric, texts
 
 SERVICE = "Regional expert partnerships: evidence"
@@ -36,6 +39,8 @@ ROLE_WORDS = {
     "administrator": "administrator",
 }
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
+FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via")  # what proxies add
+LONGEST_PAUSE = timedelta(hours=1)
 T = TypeVar("T")
 
 STYLE = f"<style>{Path(__file__).with_name('style.css').read_text(encoding='utf-8')}</style>"
@@ -62,17 +67,45 @@ def synthetic() -> bool:
 
 
 def on_loopback() -> bool:
-    """Whether this browser reached the server by a loopback address, the only way a development sign-in is offered."""
-    address = (st.context.headers.get("Host") or "").rsplit(":", 1)[0]
-    return address in LOOPBACK and (st.context.ip_address in (None, *LOOPBACK))
+    """Whether this browser reached the server by a loopback address, the only way a development sign-in is offered.
+
+    A proxy on this machine makes every browser look as if it were here: what it adds, and the page's own address, tell.
+    """
+    headers = st.context.headers
+    page = urlsplit(headers.get("Origin") or "").hostname
+    near = (headers.get("Host") or "").rsplit(":", 1)[0] in LOOPBACK and st.context.ip_address in (None, *LOOPBACK)
+    return near and page in (None, *LOOPBACK) and not any(headers.get(name) for name in FORWARDED)
 
 
 def signed_in() -> Actor | None:
     """Who is signed in, read afresh from the store at every rerun, so that a role taken away is gone at once."""
     subject = st.session_state.get("subject")
-    if subject is None or not on_loopback():
+    if subject is None or not on_loopback() or idle():
         return None
     return next((actor for actor in development_sign_in(store()) if actor.subject == subject), None)
+
+
+def idle() -> bool:
+    """Whether so long has passed since the last step that it may be somebody else who sits there now."""
+    return now() - st.session_state.get("last_step", now()) > LONGEST_PAUSE
+
+
+def step_taken() -> None:
+    """Note that somebody did something; who paused too long, or whose account is closed, is signed out and told so."""
+    if "subject" in st.session_state and signed_in() is None:
+        why = "nothing was done for an hour" if idle() else "the account was closed, or this is not the machine it signs in on"
+        st.session_state["signed_out"] = why
+        del st.session_state["subject"]
+    st.session_state["last_step"] = now()
+
+
+def told_signed_out() -> None:
+    """Why somebody was signed out just now."""
+    why = st.session_state.pop("signed_out", None)
+    if why:
+        boxed(
+            "error", "You are signed out", [f"You were signed out: {why}.", "What was sent or kept is there. Nothing else was."]
+        )
 
 
 def reader() -> Actor | None:

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -103,10 +104,18 @@ def check_port(port: int) -> None:
             raise UserError(f"Port {port} cannot be used: {error.strerror}. Choose another with --port.") from error
 
 
+def settings(folder: Path) -> list[str]:
+    """The settings that stand beside the screens, as options: Streamlit finds the file only where it starts in that folder."""
+    held = tomllib.loads((folder / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
+    named = {f"--{section}.{name}": value for section, values in held.items() for name, value in values.items()}
+    texts = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in named.items()}
+    return [word for pair in texts.items() for word in pair]
+
+
 def run_screens(script: Path, url: str, port: int) -> int:
-    """Run Streamlit on the screens until it ends; what it prints goes to the error stream. Gives its exit code."""
-    options = ["--server.port", str(port), "--server.address", ADDRESS, "--server.headless", "true"]
-    command = [sys.executable, "-m", "streamlit", "run", str(script), *options]
+    """Run the screens, guarded (`pages/_server.py`), until they end; what is printed goes to the error stream. Gives the code."""
+    options = [*settings(script.parent), "--server.port", str(port), "--server.address", ADDRESS, "--server.headless", "true"]
+    command = [sys.executable, "-m", "streamlit", "run", str(script.parent / "pages" / "_server.py"), *options]
     with subprocess.Popen(command, env={**os.environ, DATABASE_VARIABLE: url}, stdout=sys.stderr.fileno()) as child:
 
         def stop(_number: int, _frame: Any) -> None:

@@ -1,8 +1,10 @@
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from streamlit.runtime.context import ContextProxy
 
 from pilots import returns
 from pilots.access import LOCAL_ADMINISTRATOR
@@ -294,3 +296,52 @@ def test_without_runs_the_first_screen_says_what_to_do(own: Store, screen: Calla
     assert "There are no results yet." in shown.words
     shown.press("Evaluate a plan")
     assert shown.app.title[0].value == "Releases, plans and runs"
+
+
+@pytest.mark.parametrize("change", ["closed", "another role", "another region"])
+def test_whoever_loses_an_account_or_role_while_a_screen_is_open_can_do_nothing_there(
+    own: Store, screen: Callable[..., Any], ehcp_csv: Callable[..., bytes], change: str
+) -> None:
+    sent = returns.submit_return(own, LOCAL_ADMINISTRATOR, "ehcp_process", REGION, PERIOD, "a.csv", ehcp_csv(REGION, PERIOD))
+    shown = screen()
+    shown.sign_in("Approver of North East")
+    shown.press("Open this return")
+    about = {"role": "approver", "regions": [REGION]}
+    about |= {"closed": {}, "another role": {"role": "researcher", "regions": []}, "another region": {"regions": ["E12000007"]}}[
+        change
+    ]
+    save_account(own, LOCAL_ADMINISTRATOR, f"approver-{REGION}", "Approver", **about, active=change != "closed")  # type: ignore[arg-type]
+    shown.press("Sign this return")
+    assert returns.submission(own, LOCAL_ADMINISTRATOR, sent.reference).status == "submitted"
+    assert "Sign this return" not in shown.buttons and sent.reference not in shown.words
+    assert ("You are signed out" in shown.words) == (change == "closed")
+
+
+def test_a_long_pause_signs_out_and_says_so(own: Store, screen: Callable[..., Any]) -> None:
+    shown = screen()
+    shown.sign_in("Lead of North East")
+    shown.app.session_state["last_step"] -= timedelta(minutes=59)
+    shown.run()
+    assert "Signed in: Lead of North East" in shown.app.sidebar.markdown[1].value
+    shown.app.session_state["last_step"] -= timedelta(minutes=61)
+    shown.run()
+    assert "nothing was done for an hour" in shown.words and shown.app.sidebar.markdown[1].value == "Not signed in"
+    shown.run()
+    assert "You are signed out" not in shown.words
+
+
+@pytest.mark.parametrize(
+    "headers", [{"X-Forwarded-For": "203.0.113.5"}, {"Origin": "https://evidence.example.org"}, {"Via": "1.1 p"}]
+)
+def test_a_proxy_on_this_machine_opens_nothing(
+    own: Store, screen: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]
+) -> None:
+    shown = screen()
+    shown.sign_in("Administrator")
+    near = {"Host": "127.0.0.1:8501", "Origin": "http://127.0.0.1:8501"}
+    monkeypatch.setattr(ContextProxy, "headers", property(lambda _: near))
+    shown.run()
+    assert "Signed in: Administrator" in shown.app.sidebar.markdown[1].value
+    monkeypatch.setattr(ContextProxy, "headers", property(lambda _: {**near, **headers}))
+    shown.run()
+    assert shown.app.sidebar.markdown[1].value == "Not signed in" and shown.buttons == []

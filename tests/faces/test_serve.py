@@ -7,6 +7,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable
+from urllib.error import HTTPError
 
 import pytest
 from click.testing import Result
@@ -50,9 +51,15 @@ def test_the_server_answers_on_loopback_and_ends_when_told(database: str) -> Non
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=2) as answer:
                     healthy = answer.status == 200
+                    headers = answer.headers
             except OSError:
                 time.sleep(0.2)
         assert healthy
+        policy = headers["Content-Security-Policy"]
+        assert "script-src 'self' 'sha256-" in policy and "unsafe-eval" not in policy
+        assert headers["X-Frame-Options"] == "DENY" and headers["X-Content-Type-Options"] == "nosniff"
+        with pytest.raises(HTTPError, match="404"):
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/metrics", timeout=5)
     finally:
         process.terminate()
     said, _ = process.communicate(timeout=30)
