@@ -103,9 +103,8 @@ def told_signed_out() -> None:
     """Why somebody was signed out just now."""
     why = st.session_state.pop("signed_out", None)
     if why:
-        boxed(
-            "error", "You are signed out", [f"You were signed out: {why}.", "What was sent or kept is there. Nothing else was."]
-        )
+        kept = "What you sent is stored, and so are explanations that you kept. Enter anything else again."
+        boxed("error", "You are signed out", [f"You were signed out: {why}.", kept])
 
 
 def reader() -> Actor | None:
