@@ -69,7 +69,8 @@ def one(reference: str) -> None:
     st.subheader("What was found")
     found = returns.findings(store, actor, reference)
     if found:
-        frame.long_table(frame.records(found, FINDINGS), f"findings-{reference}", "What the check found")
+        told = [{**each, "severity": each["severity"].capitalize()} for each in found]
+        frame.long_table(frame.records(told, FINDINGS), f"findings-{reference}", "What the check found")
     else:
         st.write("Nothing was found in this return.")
 

@@ -66,22 +66,26 @@ def narrowed() -> dict[str, str | None]:
     """What the reader wants to see: one collection, region, period or state, or all."""
     codes = frame.acting().regions or (*region_names(), ENGLAND)
     titles = collections.returned_by_regions()
-    left, right = st.columns(2)
-    collection = left.selectbox("Collection", [None, *titles], format_func=lambda name: titles[name] if name else ALL)
     # Who has one region is not asked which.
-    region = right.selectbox("Region", [None, *codes], format_func=region_named) if len(codes) > 1 else None
-    period_box, state_box = (left, right) if len(codes) > 1 else (right, left)
-    period = period_box.selectbox("Period", [None, *returns.periods_sent(frame.store(), frame.acting())], format_func=or_all)
+    several = len(codes) > 1
+    places = iter([*st.columns(2), *st.columns(2)] if several else st.columns(3))
+    collection = next(places).selectbox("Collection", [None, *titles], format_func=lambda name: titles[name] if name else ALL)
+    region = next(places).selectbox("Region", [None, *codes], format_func=region_named) if several else None
+    periods = returns.periods_sent(frame.store(), frame.acting())
+    period = next(places).selectbox("Period", [None, *periods], format_func=or_all)
     states = [name for name in STATES if name != NOT_SENT]
-    state = state_box.selectbox(
-        "State", [None, *states], format_func=lambda name: STATES[name].words.capitalize() if name else ALL
-    )
+    state = next(places).selectbox("State", [None, *states], format_func=state_named)
     return {"collection": collection, "region": region, "period": period, "status": state}
 
 
 def region_named(code: str | None) -> str:
     """A region in the list to choose from."""
     return ALL if code is None else region_names().get(code, "England")
+
+
+def state_named(name: str | None) -> str:
+    """A state in the list to choose from."""
+    return STATES[name].words.capitalize() if name else ALL
 
 
 def or_all(text: str | None) -> str:

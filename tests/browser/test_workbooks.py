@@ -91,6 +91,13 @@ def marks_are_where_findings_say(own: str, looker: Any, name: str, rule: str) ->
     assert all(row[1].hyperlink for row, one in zip(listed, found, strict=True) if one["cell"])
 
 
+def captions(looker: Any) -> set[str]:
+    """What each table on the screen says it is; there is none that does not."""
+    tables = looker.page.locator("table.rep-table")
+    assert tables.count() == looker.page.locator("table.rep-table > caption").count()
+    return set(looker.page.locator("table.rep-table > caption").all_text_contents())
+
+
 @pytest.mark.slow
 def test_a_faulty_workbook_of_each_contract_comes_back_with_its_marks(own: str, serve: Callable[..., str], looker: Any) -> None:
     looker.open(serve(own))
@@ -138,6 +145,7 @@ def test_corrections_are_accepted_and_the_return_is_set_beside_the_last(own: str
     looker.press("Check my file")
     assert "Errors: you must put these right (3)" in looker.text() and "Refused requests" in looker.text()
     looker.look("31-faults")
+    assert captions(looker) >= {"About the file", "Errors: you must put these right", "Number of findings of each rule"}
     listed = downloaded(looker, "Download all findings (CSV)").decode("utf-8-sig")
     assert "values.name_for_code" in listed and listed.count("\n") > 3
 
@@ -157,6 +165,7 @@ def test_corrections_are_accepted_and_the_return_is_set_beside_the_last(own: str
     for words in ("Who has given what", "The figures that evaluators will see", "Beside the last period", "-22", "238"):
         assert words in looker.text(), words
     looker.look("32-corrected")
+    assert captions(looker) >= {"Corrections accepted", "Totals of the return", "Beside the last period: largest moves first"}
     looker.press("Submit this return")
     looker.page.get_by_text("Return received").wait_for()
     assert "Return received" in looker.text() and "3 corrections accepted" in looker.text()
@@ -167,4 +176,5 @@ def test_corrections_are_accepted_and_the_return_is_set_beside_the_last(own: str
     looker.press("See where it stands")
     looker.sees("Corrections accepted (3)")
     looker.look("33-corrected-return")
+    assert captions(looker) >= {"Receipt", "Steps of the return", "What the check found"}
     assert load_workbook(io.BytesIO(downloaded(looker, "Download the corrected file (Excel)")))[CORRECTIONS].max_row == 7
