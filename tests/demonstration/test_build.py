@@ -8,7 +8,7 @@ import pytest
 
 from data_contracts import contracts
 from evaluation import Result, estimate
-from pilots import accounts, register, releases, returns, runs
+from pilots import accounts, collections, register, releases, returns, runs
 from pilots.access import EVALUATOR, LEAD, LOCAL_ADMINISTRATOR, Actor, NotAllowed
 from pilots.catalogue import reforms, watched
 from pilots.demonstration import (
@@ -70,9 +70,18 @@ def test_every_return_but_one_is_accepted(built: Any) -> None:
 
 
 def test_a_lead_is_asked_for_what_the_programme_left_open_and_nothing_after_its_end(built: Any, lead: Actor) -> None:
-    found = returns_due(built.store, lead)
-    assert ("ehcp_process", NORTH_EAST, LAST) in {one.key for one in found}
-    assert len(found) == 16 and max(parse(one.period).end for one in found) == parse(LAST).end
+    found = {one.key for one in returns_due(built.store, lead)}
+    sent = {
+        (one.collection, one.region, one.period) for one in returns.submissions(built.store, lead) if one.status == "accepted"
+    }
+    asked = {
+        (name, NORTH_EAST, period)
+        for name in collections.returned_by_regions()
+        for period in collections.periods_due(built.store, name)
+    }
+    assert found == asked - sent and sent <= asked, "the demonstration sends nothing that is not asked for"
+    assert ("ehcp_process", NORTH_EAST, LAST) in found and len(found) < 25, sorted(found)
+    assert max(parse(period).end for *_, period in found) == parse(LAST).end
 
 
 def test_one_return_was_refused_then_sent_with_a_mistake_then_corrected(built: Any) -> None:
