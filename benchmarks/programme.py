@@ -92,6 +92,7 @@ def measured(store: Path, workers: int, small: bool, draws: int) -> dict[str, An
     if made.returncode:
         raise SystemExit(f"With {workers} workers it failed:\n{made.stderr}")
     found: dict[str, Any] = json.loads(made.stdout.splitlines()[-1])
+    print(f"{workers} workers: {found['seconds']:.1f} s, {found['cpu']:.1f} s of CPU", file=sys.stderr, flush=True)
     return found
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from sqlalchemy import text
@@ -18,9 +19,12 @@ from pilots import answers as answering
 from pilots import releases, runs
 from pilots.__main__ import pilots
 from pilots.access import LOCAL_ADMINISTRATOR
+from pilots.catalogue import outcome
 from pilots.commands import STOPPED
 from pilots.errors import UserError
 from pilots.fanout import HERE, Workers, fan_out, workers_set
+from pilots.frozen import Shared
+from pilots.panels import figures, question
 from pilots.plans import Plan, named_plan, register_plan
 from pilots.releases import Release
 from pilots.storage import Store
@@ -200,6 +204,20 @@ def key_of(store: Store, release: Release, plan: Plan) -> str:
     (waiting,), _ = answering._prepared(store, release, [plan], now(), lambda share, words: None)
     piece = waiting.pieces[0]
     return piece.key
+
+
+def test_what_questions_share_is_read_once_and_is_what_each_would_read(ready: Store) -> None:
+    release, plan = releases.release(ready, LOCAL_ADMINISTRATOR), small_plan()
+    spells = releases.register_spells(ready, release)
+    alone = question(ready, release, plan, outcome(TWO[0]), spells)
+    shared = Shared(ready)
+    together = [question(shared, release, plan, outcome(TWO[0]), spells) for _ in range(2)]
+    assert figures(shared, release, outcome(TWO[0])) is figures(shared, release, outcome(TWO[0]))
+    assert {one.digest for one in together} == {alone.digest}
+    for one in together:
+        for mine, theirs in ((one.panel, alone.panel), (one.path, alone.path)):
+            assert np.array_equal(mine.values, theirs.values, equal_nan=True) and np.array_equal(mine.cohort, theirs.cohort)
+        assert one.panel.intensity is None and one.path.intensity is not None
 
 
 def test_all_registered_plans_run_once_and_what_the_release_lacks_is_said(ready: Store, monkeypatch: pytest.MonkeyPatch) -> None:
