@@ -25,6 +25,7 @@ class State:
         content: the bytes.
         limits: how much is read.
         tables: raw tables read: one for CSV, one a sheet for a workbook.
+        comments: cell and text of the comments of a workbook, whichever sheet they are on.
         table: the one that holds the return; None until found.
         template: what the hidden sheet of a template says, by key; empty where there is none.
         header: row number of the headings.
@@ -49,6 +50,7 @@ class State:
     content: bytes
     limits: Limits
     tables: tuple[RawTable, ...] = ()
+    comments: tuple[tuple[str, str], ...] = ()
     table: RawTable | None = None
     template: dict[str, str] = field(default_factory=dict)
     header: int = 0

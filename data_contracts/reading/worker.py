@@ -425,6 +425,24 @@ def plain(number: float) -> str:
     return "0" if short == "-0" else short
 
 
+def comments(package: Package) -> list[list[str]]:
+    """Cell and text of each comment, without who wrote it."""
+    found: list[list[str]] = []
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        if name in ("comment", "threadedComment", "authors"):
+            found.append([attributes.get("ref", ""), ""])
+
+    def text(piece: str) -> None:
+        if found:
+            found[-1][1] += piece
+
+    for name in package.names:
+        if name.lower().startswith(("xl/comments", "xl/threadedcomments/")):
+            parse(package.stream(name), start, nothing, text)
+    return [one for one in found if one[0]]
+
+
 def read(content: bytes, settings: dict[str, int]) -> dict[str, Any]:
     """All sheets of a workbook."""
     package = Package(content, settings)
@@ -437,18 +455,10 @@ def read(content: bytes, settings: dict[str, int]) -> dict[str, Any]:
         sheet = Sheet(strings, kinds, contents.late, settings, budget)
         parse(package.stream(document), sheet.start, sheet.end, sheet.text)
         sheet.end_sheet()
-        answer.append(
-            {
-                "name": name,
-                "hidden": hidden,
-                "rows": sheet.rows,
-                "marks": sheet.marks,
-                "blank_rows": sheet.blank,
-                "late": contents.late,
-            }
-        )
-    remarks = [{"rule": "file.comments", "values": {}}] if any(name.startswith("xl/comments") for name in package.names) else []
-    return {"sheets": answer, "remarks": remarks}
+        facts = {"name": name, "hidden": hidden, "rows": sheet.rows, "marks": sheet.marks}
+        answer.append({**facts, "blank_rows": sheet.blank, "late": contents.late})
+    said = comments(package)
+    return {"sheets": answer, "remarks": [{"rule": "file.comments", "values": {"texts": said}}] if said else []}
 
 
 def limit(memory: int, seconds: int, written: int = 0) -> None:

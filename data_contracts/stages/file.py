@@ -1,5 +1,7 @@
 """Stage `file`: can the bytes be read at all, and what was remarkable in reading them."""
 
+from typing import Any
+
 from data_contracts.reading import read, safe_name
 from data_contracts.state import State
 
@@ -16,6 +18,9 @@ def contents(state: State) -> None:
     reading = read(state.filename, state.content, state.limits)
     state.tables = reading.tables
     for remark in reading.remarks:
-        state.add(remark.rule, **remark.values)
+        if remark.rule == "file.comments":
+            texts: Any = remark.values["texts"]
+            state.comments = tuple((cell, text) for cell, text in texts)
+        state.add(remark.rule, **{name: value for name, value in remark.values.items() if name != "texts"})
     if reading.tables:
         state.table = reading.tables[0]

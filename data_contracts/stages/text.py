@@ -14,6 +14,7 @@ _COMBINING = r"\p{L}\p{M}"
 _INVISIBLE = r"\p{M}{3,}|[\x00-\x08\x0b\x0c\x0e-\x1f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufffd]"
 _MOJIBAKE = r"Ã[\u0080-\u00bf]|â€|Â[£\u00a0-\u00bf]"
 _OTHER_ALPHABET = r"\p{Cyrillic}|\p{Greek}"
+_TELLS = {"text.personal_data", "text.personal_heading", "text.personal_comment"}
 _OF_ALL = {"text.runs", "text.markup"}
 TEXT_RULES = (
     ("text.runs", _RUNS),
@@ -55,6 +56,9 @@ def personal_data(state: State) -> None:
         unread = table.cells.filter(pl.col(ROW) < state.header) if table is state.table else table.cells
         for place in range(table.width if unread.height else 0):
             _look(state, unread, str(place), None, place, table.sheet)
+    for cell, text in state.comments:
+        if word := personal(text):
+            state.add("text.personal_comment", cell=cell, word=word, value=NOT_SHOWN, sheet=None)
 
 
 def tells_of_persons(state: State) -> bool:
@@ -62,7 +66,7 @@ def tells_of_persons(state: State) -> bool:
 
     Unlike `personal_data` this looks at every cell, whatever else refuses it, and where the check came to no headings too.
     """
-    if not state.rules.isdisjoint({"text.personal_data", "text.personal_heading"}):
+    if not state.rules.isdisjoint(_TELLS) or any(personal(text) for _, text in state.comments):
         return True
     if not state.header and any(_headed(table) for table in state.tables):
         return True

@@ -274,6 +274,10 @@ def hide_column(book: Workbook) -> None:
     book.active.column_dimensions["C"].hidden = True
 
 
+def comment_on_a_pupil(book: Workbook) -> None:
+    book.active["C3"].comment = Comment("Ask about A123456789012", "Someone")
+
+
 def comment(book: Workbook) -> None:
     book.active["C3"].comment = Comment("Ask again", "Someone")
 
@@ -333,6 +337,7 @@ BOOKS = (
     ),
     excel("file.too_heavy", repeated_text, ("file.too_heavy", None, None)),
     in_book("file.comments", comment, ("file.comments", None, None)),
+    in_book("text.personal_comment", comment_on_a_pupil, ("file.comments", None, None), ("text.personal_comment", None, None)),
     Broken(
         "file.too_many_cells",
         "ehcp_process",

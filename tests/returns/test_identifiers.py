@@ -7,6 +7,7 @@ from typing import Any
 
 import openpyxl
 import pytest
+from openpyxl.comments import Comment
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
@@ -53,12 +54,22 @@ def workbook(content: bytes, hidden: bool) -> bytes:
     return held.getvalue()
 
 
+def commented(content: bytes) -> bytes:
+    """The return as a workbook, with a comment at a cell."""
+    book, held = openpyxl.load_workbook(io.BytesIO(workbook(content, False))), io.BytesIO()
+    del book["Working"]
+    book.worksheets[0]["C3"].comment = Comment(f"See {SECRET}", "Someone")
+    book.save(held)
+    return held.getvalue()
+
+
 FILES: dict[str, Callable[[bytes], bytes]] = {
     "in a text": in_a_text,
     "in a number": in_a_number,
     "without headings": without_headings,
     "headed": headed_alone,
     "on another sheet": lambda content: workbook(content, False),
+    "at a cell of a sheet": commented,
     "on a hidden sheet": lambda content: workbook(content, True),
 }
 
