@@ -35,7 +35,7 @@ WORDS = {"estimate": "effect", "std_error": "standard error", "p_value": "p-valu
 
 def number(value: Any) -> str:
     """A figure, or blank, for readers."""
-    return "" if value is None else f"{value:,.6g}"
+    return "" if value is None else f"{value:,.6g}".replace("-", "\u2212")
 
 
 def rounded(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -75,14 +75,18 @@ def effects(before: str, after: str) -> None:
         lambda tell: restatements.restatement_effect(frame.store(), frame.acting(), before, after, chosen, progress=tell),
         "Estimating on both releases",
     )
-    st.write(f"Of what this plan reads: {found.comparison.words}")
+    st.write(f"Of what this plan reads. {found.comparison.words}")
     first, second = (run.document["questions"] for run in found.runs)
     for old, new in zip(first, second, strict=True):
         st.subheader(old["outcome_label"])
         st.markdown(f"Before: {old['verdict']['words']}\n\nNow: {new['verdict']['words']}")
         rows = [row for row in rounded(found.estimates) if row["outcome"] == old["outcome"]]
         named = [{**row, "estimator": row["estimator"].replace("_", " "), "number": WORDS[row["number"]]} for row in rows]
-        frame.long_table(frame.records(named, EFFECTS), f"effect-{old['outcome']}")
+        frame.table(frame.records([row for row in named if row["estimator"].startswith("headline")], EFFECTS))
+        others = [row for row in named if not row["estimator"].startswith("headline")]
+        moved = sum(row["change"] != "0" for row in others)
+        with st.expander(f"Every estimator under every clustering: {moved} of {len(others)} numbers changed"):
+            frame.long_table(frame.records(others, EFFECTS), f"effect-{old['outcome']}")
 
 
 def main() -> None:
