@@ -84,7 +84,7 @@ def effects(before: str, after: str) -> None:
         named = [{**row, "estimator": row["estimator"].replace("_", " "), "number": WORDS[row["number"]]} for row in rows]
         frame.table(frame.records([row for row in named if row["estimator"].startswith("headline")], EFFECTS))
         others = [row for row in named if not row["estimator"].startswith("headline")]
-        moved = sum(row["change"] != "0" for row in others)
+        moved = sum(row["change"] not in ("", "0") for row in others)
         with st.expander(f"Every estimator under every clustering: {moved} of {len(others)} numbers changed"):
             frame.long_table(frame.records(others, EFFECTS), f"effect-{old['outcome']}")
 
