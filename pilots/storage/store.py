@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from sqlite3 import OperationalError as OperationalFault
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -156,7 +157,9 @@ class Store:
         try:
             cursor = raw.cursor()
             cursor.execute("PRAGMA busy_timeout=1000")
-            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            # What cannot be emptied now (a full disk) is emptied by a later writer: nothing that was promised hangs on it.
+            with suppress(OperationalFault):
+                cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             cursor.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
             cursor.close()
         finally:
