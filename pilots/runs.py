@@ -19,6 +19,7 @@ from pilots.storage import Store, evaluations, pieces
 from pilots.storage.base import canonical_json, now
 from pilots.versions import code_version
 
+LONGEST_SHOWN = 200  # characters of a value that differs
 Progress = Callable[[float, str], None]
 
 
@@ -289,12 +290,29 @@ def differences(old: Any, new: Any, place: str = "") -> Iterator[str]:
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted({*old, *new}, key=str):
             yield from differences(old.get(key, "nothing"), new.get(key, "nothing"), f"{place}.{key}" if place else str(key))
-    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+    elif isinstance(old, list) and isinstance(new, list):
+        if len(old) != len(new):
+            yield f"{place} had {len(old):,} entries and now has {len(new):,}."
+            return
         for at, (before, after) in enumerate(zip(old, new, strict=True)):
-            yield from differences(before, after, f"{place}[{at}]")
+            yield from differences(before, after, f"{place}[{_named(before) or at}]")
     elif isinstance(old, float) and isinstance(new, float):
         if old != new:
             share = abs(new - old) / max(abs(old), abs(new))
             yield f"{place} was {old!r} and is now {new!r} (a relative difference of {share:.1e})."
     elif old != new:
-        yield f"{place} was {old!r} and is now {new!r}."
+        yield f"{place} was {_shown(old)} and is now {_shown(new)}."
+
+
+def _named(entry: Any) -> str:
+    """What tells an entry of a list from the others, where it says so; else blank."""
+    known = (
+        [entry.get(name) for name in ("outcome", "estimator", "aggregate", "cluster", "check")] if isinstance(entry, dict) else []
+    )
+    return " ".join(name for name in known if isinstance(name, str))
+
+
+def _shown(value: Any) -> str:
+    """A value as it stands in the document; of a long one the beginning."""
+    text = repr(value)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"

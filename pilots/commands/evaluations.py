@@ -18,7 +18,7 @@ from pilots.commands.shared import Session, task_command
 from pilots.commands.text import table, wrapped
 from pilots.errors import UserError
 from pilots.releases import Release
-from pilots.tables import heading
+from pilots.tables import heading, moment
 
 RELEASE_COLUMNS = ["id", "name", "made_at", "made_by", "returns", "series", "digest"]
 
@@ -120,7 +120,7 @@ def release_for(session: Session, name: str | None) -> Release:
 
 def release_text(made: Release) -> str:
     """A release for a terminal."""
-    plain = made.to_dict()
+    plain = {**made.to_dict(), "made_at": moment(made.made_at)}
     lines = [f"{heading(name)}: {plain[name]}" for name in RELEASE_COLUMNS]
     return "\n".join(lines)
 
