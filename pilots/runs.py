@@ -306,10 +306,9 @@ def differences(old: Any, new: Any, place: str = "") -> Iterator[str]:
 
 def _named(entry: Any) -> str:
     """What tells an entry of a list from the others, where it says so; else blank."""
-    known = (
-        [entry.get(name) for name in ("outcome", "estimator", "aggregate", "cluster", "check")] if isinstance(entry, dict) else []
-    )
-    return " ".join(name for name in known if isinstance(name, str))
+    known = entry if isinstance(entry, dict) else {}
+    said = (known.get(name) for name in ("outcome", "estimator", "aggregate", "cluster", "check"))
+    return " ".join(one for one in said if isinstance(one, str))
 
 
 def _shown(value: Any) -> str:

@@ -227,6 +227,11 @@ def test_differences_name_the_place_the_values_and_their_size() -> None:
         "rows[0].label was 'a' and is now 'b'.",
         "rows[1].estimate was 2.0 and is now 2.5 (a relative difference of 2.0e-01).",
     ]
+    old = {"questions": [{"outcome": "refused", "results": [{"estimator": "stacked", "cluster": "region", "rows": [1, 2]}]}]}
+    new = {"questions": [{"outcome": "refused", "results": [{"estimator": "stacked", "cluster": "region", "rows": [1]}]}]}
+    assert list(runs.differences(old, new)) == ["questions[refused].results[stacked region].rows had 2 entries and now has 1."]
+    (long,) = runs.differences({"note": None}, {"note": "x" * 5000})
+    assert long.startswith("note was None and is now 'xxx") and len(long) < 300
 
 
 def test_all_at_once_is_not_estimable_and_says_what_would_help(run: runs.Run, own_store: Store) -> None:
