@@ -132,7 +132,7 @@ def _numbered(at: int, task: Callable[[Any, Tell], Any], piece: Any, parent: int
 
 @cache
 def _end_with(parent: int) -> None:
-    """Have this process end within a second when the one that it works for is gone: it would go on for nobody, for minutes."""
+    """Have this process end within a second when the one that it works for is gone: it would stay on for nobody."""
 
     def watch() -> None:
         while os.getppid() == parent:
