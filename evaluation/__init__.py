@@ -2,7 +2,7 @@
 
 from evaluation.cells import Cells
 from evaluation.decomposition import BaconDecomposition, TwoWayWeights, bacon_decomposition, two_way_weights
-from evaluation.diagnostics import DetectableEffect, PretrendTest, leave_one_out, pretrend_test, smallest_detectable_effect
+from evaluation.diagnostics import DetectableEffect, PretrendTest, pretrend_test, smallest_detectable_effect
 from evaluation.errors import NotEstimable, OptionError, PanelError
 from evaluation.estimators import AGGREGATES, ESTIMATORS, estimate
 from evaluation.few_clusters import FewClusters, few_clusters, few_clusters_by_outcome
@@ -35,7 +35,6 @@ __all__ = [
     "estimate",
     "few_clusters",
     "few_clusters_by_outcome",
-    "leave_one_out",
     "not_estimable_verdict",
     "pretrend_test",
     "rate",

@@ -9,9 +9,7 @@ import numpy as np
 from scipy import stats
 
 from evaluation.errors import NotEstimable, OptionError
-from evaluation.estimators import estimate
 from evaluation.inference import Inference
-from evaluation.panel import Panel
 from evaluation.result import Result
 from evaluation.words import probability
 
@@ -220,57 +218,6 @@ def _no_error(found: Inference, row: int = 0) -> NotEstimable:
         f"the effect has no standard error clustered by {found.cluster}: {reason}",
         "Cluster by a column in which more groups have the reform and more compare.",
     )
-
-
-def leave_one_out(
-    panel: Panel, estimator: str, by: str, cluster: str | None = None, level: float = 0.95, **options: Any
-) -> list[dict[str, Any]]:
-    """The overall effect with each treated level of a cluster left out in turn, treated and comparison units together.
-
-    Args:
-        panel: of one outcome.
-        estimator: a key of `ESTIMATORS`.
-        by: a cluster of the panel, for example "region"; levels without treated units are not left out.
-        cluster: column to cluster by; default the panel's own.
-        level: of the intervals.
-        options: the estimator's own.
-
-    Returns:
-        One dict a level, in the order of labels: left_out, estimate, std_error, lower, upper, p_value (None where there is no
-        error, with `note` saying why), or left_out and not_estimable {reason, remedy}.
-
-    Raises:
-        OptionError: the panel has several outcomes, or an option is unknown.
-        PanelError: there is no such cluster.
-    """
-    if len(panel.outcomes) > 1:
-        raise OptionError("leave_one_out takes one outcome at a time. Give it panel.outcome(name).")
-    name, codes = panel.cluster_codes(by)
-    cluster_name, _ = panel.cluster_codes(cluster)
-    labels = panel.clusters[name][1]
-    return [
-        {"left_out": labels[code], **_without(panel, codes != code, estimator, name, cluster_name, level, options)}
-        for code in np.unique(codes[panel.treated])
-    ]
-
-
-def _without(
-    panel: Panel, keep: np.ndarray, estimator: str, by: str, cluster: str, level: float, options: dict[str, Any]
-) -> dict[str, Any]:
-    if not panel.treated[keep].any():
-        reason = f"without this {by} no treated {panel.unit} is left"
-        return {"not_estimable": NotEstimable(reason, f"The result rests on one {by} alone.").to_dict()}
-    result = estimate(panel.select(keep), estimator, aggregate="overall", **options)
-    if isinstance(result, NotEstimable):
-        return {"not_estimable": result.to_dict()}
-    if len(np.unique(result.panel.cluster_codes(cluster)[1])) < 2:
-        reason = f"without this {by} only one {cluster} is left, so no error clustered by {cluster} can be had"
-        return {"not_estimable": NotEstimable(reason, f"Cluster by {panel.unit}.").to_dict()}
-    found = result.inference("clustered", cluster=cluster)
-    row = found.frame(level).iloc[0]
-    names = ("estimate", "std_error", "lower", "upper", "p_value")
-    numbers: dict[str, Any] = {name: float(row[name]) if np.isfinite(row[name]) else None for name in names}
-    return numbers if numbers["std_error"] is not None else {**numbers, "note": _no_error(found).reason}
 
 
 def _check_one_outcome(result: Result, who: str) -> None:

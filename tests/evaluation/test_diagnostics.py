@@ -16,7 +16,6 @@ from evaluation import (
     PretrendTest,
     Result,
     estimate,
-    leave_one_out,
     pretrend_test,
     smallest_detectable_effect,
 )
@@ -186,64 +185,11 @@ def test_smallest_detectable_effect_refuses(draw: Draw, build: Build, golden_pan
     assert smallest_detectable_effect(found) is found
 
 
-@pytest.mark.parametrize("name", ["group_time", "two_way_fixed_effects"])
-def test_leave_one_out_equals_estimating_without_those_rows(
-    golden_frame: Callable[[str], pd.DataFrame], golden_panel: Panel, name: str
-) -> None:
-    rows = leave_one_out(golden_panel, name, "region", level=0.9)
-    assert [row["left_out"] for row in rows] == list(range(1, 10))
-    frame = golden_frame("panel")
-    for row in rows:
-        panel = Panel.from_frame(
-            frame[frame["region"] != row["left_out"]], "authority", "term", "first_term", "rate", cluster="region"
-        )
-        again = estimated(panel, name).frame(0.9).iloc[0]
-        for number in ("estimate", "std_error", "lower", "upper", "p_value"):
-            assert row[number] == pytest.approx(again[number], rel=1e-12)
-
-
-def test_leave_one_out_takes_the_estimators_options_and_a_cluster(golden_panel: Panel) -> None:
-    never = leave_one_out(golden_panel, "group_time", "region", "authority", control="never_treated")
-    later = leave_one_out(golden_panel, "group_time", "region", "authority", control="not_yet_treated")
-    assert never[0]["estimate"] != later[0]["estimate"]
-    assert never[0]["std_error"] < leave_one_out(golden_panel, "group_time", "region")[0]["std_error"]
-    with pytest.raises(OptionError, match="control"):
-        leave_one_out(golden_panel, "group_time", "region", control="nobody")
-
-
-def test_leave_one_out_leaves_only_treated_levels_out(golden_panel: Panel) -> None:
-    rows = leave_one_out(golden_panel, "two_way_fixed_effects", "authority")
-    assert len(rows) == 32
-    assert all(golden_panel.treated[golden_panel.units.index(row["left_out"])] for row in rows)
-
-
-def test_leave_one_out_says_where_nothing_is_left(draw: Draw, build: Build) -> None:
-    frame = draw(units=12, starts=(0, 0, 4))
-    frame.loc[frame["region"] > 0, "first"] = 0
-    rows = leave_one_out(build(frame), "group_time", "region")
-    assert [row["left_out"] for row in rows] == [0]
-    assert "no treated unit is left" in rows[0]["not_estimable"]["reason"]
-    assert rows[0]["not_estimable"]["remedy"]
-
-
-def test_leave_one_out_says_where_no_error_is_left(draw: Draw, build: Build) -> None:
-    frame = draw(units=12, starts=(0, 0, 4))
-    frame.loc[frame["region"] > 1, "first"] = 0
-    rows = leave_one_out(build(frame), "group_time", "region")
-    assert len(rows) == 2
-    for row in rows:
-        assert np.isfinite(row["estimate"])
-        assert row["std_error"] is row["lower"] is row["p_value"] is None
-        assert "it rests on one treated region" in row["note"]
-    two = build(frame[frame["region"] < 2])
-    assert "only one region is left" in leave_one_out(two, "group_time", "region")[0]["not_estimable"]["reason"]
-
-
 def test_diagnostics_are_plain_json(golden_panel: Panel) -> None:
     event, overall = estimated(golden_panel, aggregate="event_time"), estimated(golden_panel)
     smallest = smallest_detectable_effect(overall)
     assert isinstance(smallest, DetectableEffect)
-    written = [joint(event).to_dict(), smallest.to_dict(), leave_one_out(golden_panel, "group_time", "region")]
+    written = [joint(event).to_dict(), smallest.to_dict()]
     assert json.loads(json.dumps(written)) == written
     assert set(written[0]) >= {"statistic", "df1", "df2", "p_value", "cluster", "periods", "reading"}
     assert set(written[1]) == {"value", "power", "alpha", "cluster", "df", "method"}

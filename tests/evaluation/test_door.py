@@ -35,7 +35,6 @@ EXPORTED = [
     "estimate",
     "few_clusters",
     "few_clusters_by_outcome",
-    "leave_one_out",
     "not_estimable_verdict",
     "pretrend_test",
     "rate",

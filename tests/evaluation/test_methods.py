@@ -33,7 +33,7 @@ def section(name: str) -> str | None:
 
 
 def test_diagnostics_are_found() -> None:
-    known = {"pretrend_test", "smallest_detectable_effect", "leave_one_out", "verdict", "not_estimable_verdict"}
+    known = {"pretrend_test", "smallest_detectable_effect", "leave_out", "verdict", "not_estimable_verdict"}
     assert known <= set(diagnostics())
 
 

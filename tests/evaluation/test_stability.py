@@ -11,7 +11,8 @@ import pytest
 SCRIPT = """
 import hashlib, sys
 import pandas as pd
-from evaluation import ESTIMATORS, Panel, estimate, leave_one_out, pretrend_test
+from evaluation import ESTIMATORS, Panel, estimate, pretrend_test
+from evaluation.robustness import Ask, leave_out
 
 frame = pd.read_csv(sys.argv[1])
 if sys.argv[2] != "no":
@@ -51,7 +52,7 @@ for name, options in [*calls, ("two_by_two", {"cohort": 8}), ("interrupted_serie
     assert result.estimable, (name, result)
     parts += [result.estimates.tobytes(), result.scores.tobytes()]
 one = panel.outcome("rate")
-parts.append(repr(leave_one_out(one, "group_time", "region")).encode())
+parts.append(repr(leave_out(one, Ask("group_time"), "region")).encode())
 parts.append(repr(pretrend_test(estimate(one, "group_time", aggregate="event_time"), "authority")).encode())
 print(hashlib.sha256(b"".join(parts)).hexdigest())
 """

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
-from evaluation import OptionError, Panel, PanelError, Result, estimate, leave_one_out
+from evaluation import OptionError, Panel, PanelError, Result, estimate
 from evaluation.families.multiple import holm
 from evaluation.robustness import (
     Ask,
@@ -43,17 +43,20 @@ def shifted(panel: Panel, cells: np.ndarray, by: float) -> Panel:
     return replace(panel, values=panel.values + by * cells[None])
 
 
-def test_leaving_out_one_region_agrees_with_the_older_function(golden_panel: Make) -> None:
+@pytest.mark.parametrize("name", ["group_time", "two_way_fixed_effects"])
+def test_leaving_out_one_region_equals_estimating_without_it(golden_panel: Make, name: str) -> None:
     panel = golden_panel("panel_unbalanced")
-    check = leave_out(panel, replace(ASK, cluster="authority"), "region")
-    known = leave_one_out(panel, "group_time", "region", cluster="authority")
-    assert [row["left_out"] for row in check.rows] == [row["left_out"] for row in known]
-    for mine, theirs in zip(check.rows, known, strict=True):
-        assert {name: mine[name] for name in ("estimate", "lower", "p_value")} == {
-            name: theirs[name] for name in ("estimate", "lower", "p_value")
-        }
-    full = overall(panel)
-    assert check.number == pytest.approx(max(abs(row["estimate"] - full) for row in known))
+    check = leave_out(panel, replace(ASK, estimator=name, options={}, cluster="authority"), "region")
+    codes, labels = panel.clusters["region"]
+    assert [row["left_out"] for row in check.rows] == [labels[code] for code in np.unique(codes[panel.treated])]
+    for row in check.rows:
+        without = estimate(panel.select(codes != labels.index(row["left_out"])), name)
+        assert isinstance(without, Result)
+        again = without.inference("clustered", cluster="authority").frame(0.95).iloc[0]
+        assert [row[one] for one in ("estimate", "lower", "p_value")] == [again[one] for one in ("estimate", "lower", "p_value")]
+    full = estimate(panel, name)
+    assert isinstance(full, Result)
+    assert check.number == pytest.approx(max(abs(row["estimate"] - full.estimates[0]) for row in check.rows))
 
 
 def test_leaving_out_each_unit_names_the_one_that_carries_the_effect(small: Make) -> None:
