@@ -69,7 +69,7 @@ def with_store(session: Session, url: str, with_demonstration: bool) -> None:
     try:
         if with_demonstration:
             if not is_demonstration(store):
-                session.remark("Building the demonstration programme. The first time this takes about a minute.")
+                session.remark("Building the demonstration programme. The first time this takes two to three minutes.")
             with session.progress("Building the demonstration programme") as tell:
                 build_demonstration(store, session.actor, progress=tell)
         elif not is_demonstration(store):
