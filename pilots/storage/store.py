@@ -4,7 +4,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from sqlite3 import OperationalError as OperationalFault
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -158,7 +157,7 @@ class Store:
             cursor = raw.cursor()
             cursor.execute("PRAGMA busy_timeout=1000")
             # What cannot be emptied now (a full disk) is emptied by a later writer: nothing that was promised hangs on it.
-            with suppress(OperationalFault):
+            with suppress(self.engine.dialect.loaded_dbapi.OperationalError):
                 cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             cursor.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
             cursor.close()
