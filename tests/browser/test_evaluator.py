@@ -73,6 +73,7 @@ def full_url(tmp_path: Path) -> str:
     return url
 
 
+@pytest.mark.slow
 def test_every_section_is_readable_on_a_wide_and_a_narrow_screen(full_url: str, serve: Callable[..., str], looker: Any) -> None:
     looker.open(serve(full_url))
     looker.sign_in("DfE evaluator")

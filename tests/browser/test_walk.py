@@ -19,6 +19,7 @@ REFERENCE = "EHCP-PROCESS-E12000001-2024-25-SUMMER-v1"
 DIGITAL = "Digital and standard EHC plan"
 
 
+@pytest.mark.slow
 def test_from_a_return_with_faults_to_its_effect(demonstration_url: str, serve: Callable[..., str], looker: Any) -> None:
     files = example_files()
     looker.open(serve(demonstration_url, "--demonstration"))
