@@ -36,7 +36,8 @@ def main() -> int:
             print(f"{title}: left out, {', '.join(missing)} not installed here. Run it in the project's environment.\n")
             continue
         print(f"{title}: python {' '.join(command[1:])}\n", flush=True)
-        status = status or subprocess.run(command, check=False).returncode
+        ended = subprocess.run(command, check=False).returncode
+        status = status or ended
         print(flush=True)
     return status
 

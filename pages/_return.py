@@ -99,8 +99,7 @@ def corrected(chosen: Receipt) -> None:
     store, actor, reference = frame.store(), frame.acting(), chosen.reference
     made = [Correction.from_dict(one) for one in corrections.corrections_of(store, actor, reference)]
     _, content = corrections.corrected_file(store, actor, reference) or ("", b"")
-    name, _ = returns.original_file(store, actor, reference)
-    _corrections.made(made, content.decode(), name)
+    _corrections.made(made, content.decode(), chosen.filename)
 
 
 def changed(chosen: Receipt) -> None:

@@ -16,6 +16,7 @@ from pilots.access import Actor, check_actor_can
 from pilots.errors import UserError
 from pilots.storage.base import canonical_json
 from pilots.storage.cases import cells_of_table, columns_of_table
+from pilots.tables import records
 
 SMALL = 5  # cells with fewer rows are told: shared files have them suppressed
 CLUSTER = "spark"  # the engine that takes all files at once and finds lost work again by itself
@@ -203,7 +204,7 @@ def _written(made: Cells, output: Path, files: int, reused: int) -> CellsReport:
         rows=int(count.sum()),
         cells=len(made.frame),
         small=int((count < SMALL).sum()),
-        outcomes=[{str(name): value for name, value in row.items()} for row in made.dropped().to_dict("records")],
+        outcomes=records(made.dropped()),
         pivots=dict(made.pivots),
     )
 

@@ -17,6 +17,7 @@ from pilots.periods import parse
 from pilots.places import current_authorities, names
 from pilots.storage import Store
 from pilots.storage.submissions import stored_submission, stored_submissions
+from pilots.tables import records
 from pilots.targets import previous_submission, rows_of, target_of
 
 DONE, MISSING = "done", "missing"
@@ -94,8 +95,7 @@ class Comparison:
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    rows = table.astype(object).where(table.notna(), None).to_dict("records")
-    return [{str(name): value for name, value in row.items()} for row in rows]
+    return records(table.astype(object).where(table.notna(), None))
 
 
 def compare_rows(store: Store, actor: Actor, collection: str, region: str, period: str, rows: pd.DataFrame) -> Comparison:

@@ -5,8 +5,7 @@ from typing import Any
 from data_contracts.corrected_copy import corrected_workbook
 from data_contracts.corrections import Correction
 from pilots.access import Actor
-from pilots.decisions import reached
-from pilots.explanations import CHECK_PREFIX, check_row
+from pilots.explanations import checked
 from pilots.storage import Store
 from pilots.storage.blobs import kept_bytes
 from pilots.storage.corrections import stored_corrections
@@ -14,12 +13,7 @@ from pilots.storage.corrections import stored_corrections
 
 def _stored(store: Store, actor: Actor, reference: str) -> tuple[str, dict[str, Any] | None]:
     """Name of the file, and what was accepted with it."""
-    if reference.startswith(CHECK_PREFIX):
-        row = check_row(store, actor, "read_returns", reference)
-        number = row["id"]
-    else:
-        row = reached(store, actor, "read_returns", reference)
-        number = row["check_id"]
+    number, row = checked(store, actor, reference)
     with store.read() as connection:
         return row["filename"], stored_corrections(connection, number)
 

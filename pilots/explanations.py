@@ -13,8 +13,9 @@ import pandas as pd
 from data_contracts import Contract, Report, load_contract
 from data_contracts.corrections import check_corrected
 from pilots.access import Actor, check_actor_can, check_actor_can_reach
+from pilots.decisions import reached
 from pilots.errors import UserError
-from pilots.life import STATES, WITHDRAWN
+from pilots.life import LONGEST_REASON, STATES, WITHDRAWN
 from pilots.places import code_for_name
 from pilots.storage import Store
 from pilots.storage.blobs import kept_bytes
@@ -26,7 +27,6 @@ from pilots.typed_rows import as_frame
 from pilots.wording import check_tells_of_nobody
 
 CHECK_PREFIX = "CHECK-"
-LONGEST_NOTE = 2_000
 Place = tuple[str, ...]
 
 
@@ -153,8 +153,8 @@ def explain_return(
     stray = sorted(set(given) - known)
     if stray:
         raise UserError(f"These explanations fit no query of the file: {', '.join(stray)}. Look at its queries first.")
-    if any(len(text) > LONGEST_NOTE for text in given.values()):
-        raise UserError(f"An explanation has at most {LONGEST_NOTE:,} characters. Shorten it.")
+    if any(len(text) > LONGEST_REASON for text in given.values()):
+        raise UserError(f"An explanation has at most {LONGEST_REASON:,} characters. Shorten it.")
     check_tells_of_nobody(given.values())
     if carry_forward:
         given = {**{one.key: one.offered for one in asked if one.offered and not one.explanation}, **given}
@@ -179,6 +179,20 @@ def check_row(store: Store, actor: Actor, action: str, reference: str) -> dict[s
     if row is None:
         raise UserError(f"There is no check “{reference}”. Look up its reference in the list of checks.")
     return row
+
+
+def checked(store: Store, actor: Actor, reference: str) -> tuple[int, dict[str, Any]]:
+    """Number of the check that a reference of a check or of a submission leads to, and the row that it names, to be read.
+
+    Raises:
+        NotAllowed: the actor may not read it.
+        UserError: there is no such check or submission.
+    """
+    if reference.startswith(CHECK_PREFIX):
+        row = check_row(store, actor, "read_returns", reference)
+        return row["id"], row
+    row = reached(store, actor, "read_returns", reference)
+    return row["check_id"], row
 
 
 def _offers(store: Store, target: Target) -> dict[Place, tuple[str, str]]:

@@ -332,8 +332,12 @@ def _late_words(panel: Panel, late: Sequence[tuple[str, str, int]]) -> str:
 
 def _summed(rows: pd.DataFrame, outcome: Outcome, unit: str) -> Cells:
     """Cells of an outcome by authority (or school) and period."""
-    values = [NUMERATOR, DENOMINATOR] if outcome.denominator else [NUMERATOR]
-    return cells(rows, unit=unit, period="period", outcomes=values, cross=False, pivots=0.0)
+    return cells(rows, unit=unit, period="period", outcomes=_parts(outcome), cross=False, pivots=0.0)
+
+
+def _parts(outcome: Outcome) -> list[str]:
+    """The columns that an outcome is made of."""
+    return [NUMERATOR, DENOMINATOR] if outcome.denominator else [NUMERATOR]
 
 
 def owners(panel: Panel) -> list[str]:
@@ -377,7 +381,7 @@ def _extras(store: Data, release: Release, plan: Plan, units: pd.DataFrame, spel
     for name in plan.covariates:
         about = outcome_named(name)
         parts = figures(store, release, about, plan.unit).rows
-        sums = parts.groupby([plan.unit, "period"])[[NUMERATOR, *([DENOMINATOR] if about.denominator else [])]].sum(min_count=1)
+        sums = parts.groupby([plan.unit, "period"])[_parts(about)].sum(min_count=1)
         ratio = about.scale * sums[NUMERATOR] / (sums[DENOMINATOR] if about.denominator else 1.0)
         ratio = ratio.where(np.isfinite(ratio.astype(float))).rename(name)
         table = table.merge(ratio.reset_index(), on=[plan.unit, "period"], how="left")

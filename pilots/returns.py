@@ -19,7 +19,7 @@ from pilots.decisions import (
     withdraw_return,
 )
 from pilots.errors import UserError
-from pilots.explanations import CHECK_PREFIX, check_reference, check_row
+from pilots.explanations import check_reference, checked
 from pilots.life import LIVE, LONGEST_REASON
 from pilots.periods import parse
 from pilots.receipts import Receipt
@@ -363,16 +363,10 @@ def findings(store: Store, actor: Actor, reference: str) -> list[dict[str, Any]]
         NotAllowed: the actor may not read it.
         UserError: there is no such submission or check.
     """
-    number, explanations = _checked(store, actor, reference)
+    number, row = checked(store, actor, reference)
+    explanations = row.get("explanations", {})  # a check that was not submitted has none with it
     with store.read() as connection:
         found = stored_findings(connection, number)
     for finding in found:
         finding["explanation"] = explanations.get(finding["key"]) or explanations.get(finding["rule"])
     return found
-
-
-def _checked(store: Store, actor: Actor, reference: str) -> tuple[int, dict[str, str]]:
-    if reference.startswith(CHECK_PREFIX):
-        return check_row(store, actor, "read_returns", reference)["id"], {}
-    row = reached(store, actor, "read_returns", reference)
-    return row["check_id"], row["explanations"]

@@ -40,6 +40,11 @@ def moment(when: str | datetime) -> str:
     return f"{at.astimezone(LONDON):%d %b %Y, %H:%M %Z}"
 
 
+def records(frame: pandas.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a table as mappings from the name of a column."""
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+
+
 def telling(frame: pandas.DataFrame) -> pandas.DataFrame:
     """The columns of a table that say something: not blank, 0 or no in every row."""
     said = [any(text(value) not in ("", "0", "no") for value in frame[name]) for name in frame.columns]

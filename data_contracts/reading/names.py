@@ -17,7 +17,8 @@ def safe_name(filename: str) -> str:
     if plain in {"", ".", ".."}:
         return "unnamed file"
     words = plain.replace("_", " ")  # an underscore would hide that a word begins there
-    plain = masked(words) if masked(words) != words else plain
+    without = masked(words)
+    plain = without if without != words else plain
     return plain if len(plain) <= _LONGEST_NAME else f"{plain[: _LONGEST_NAME - 11]}…{plain[-10:]}"
 
 

@@ -47,16 +47,17 @@ def _panels(plan: Plan, asked: Question) -> Iterator[tuple[dict[str, str], Panel
 
 def _comparisons(plan: Plan, panel: Panel) -> Iterator[tuple[str, np.ndarray]]:
     """Who compares by each choice, and which of the panel's units that keeps; choices that change nothing are left out."""
-    treated, region = panel.treated, panel.clusters["region"][0]
+    treated, region, codes = panel.treated, panel.clusters["region"][0], treated_codes(panel)
     yield PLANNED, np.ones(len(panel.units), bool)
     kept = {
         REGIONS: np.isin(region, np.unique(region[treated])),
-        ALIKE: _among(panel, alike(treated_codes(panel))),
+        ALIKE: _among(panel, alike(codes)),
     }
-    if not without_known_borders(treated_codes(panel)):
-        kept[APART_FROM] = ~_among(panel, bordering(treated_codes(panel)))
+    if not without_known_borders(codes):
+        kept[APART_FROM] = ~_among(panel, bordering(codes))
     if plan.co_interventions:
-        kept[PROGRAMMES] = np.array([unit not in programmes(plan, panel) for unit in panel.units])
+        others = programmes(plan, panel)
+        kept[PROGRAMMES] = np.array([unit not in others for unit in panel.units])
     for who, keep in kept.items():
         if not keep[~treated].all() and keep[~treated].sum() >= FEWEST:
             yield who, treated | keep

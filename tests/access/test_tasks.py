@@ -134,6 +134,7 @@ ROWS: dict[str, Row] = {
     "decisions.withdraw_return": Row(SEND, named(decisions.withdraw_return, "Wrong."), "submitted"),
     "demonstration.build.build_demonstration": Row(ADMINISTER, plain(build.build_demonstration), ends_in_words=True),
     "due.returns_due": Row(NARROWED, plain(due.returns_due)),
+    "explanations.checked": Row(READ, named(explanations.checked), "submitted"),
     "explanations.check_row": Row(
         READ, lambda store, actor, f, one: explanations.check_row(store, actor, "read_returns", one), "check"
     ),
