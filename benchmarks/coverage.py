@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from benchmarks.panel import with_threads
 from evaluation import Result, estimate
 from evaluation.few_clusters import FewClusters, few_clusters
 from pilots.demonstration import Programme, programme
@@ -85,6 +86,7 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2)
     asked = parser.parse_args()
+    with_threads(1)  # each worker has a core: libraries that take both would stand in each other's way
     begun = time.perf_counter()
     tasks = [(seed, asked.resamples) for seed in range(asked.first, asked.first + asked.programmes)]
     with Pool(asked.workers) as pool:

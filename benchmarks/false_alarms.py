@@ -21,6 +21,7 @@ import pandas as pd
 from scipy import stats
 from tqdm import tqdm
 
+from benchmarks.panel import with_threads
 from evaluation import Panel, PanelError, Result, estimate
 from evaluation.few_clusters import few_clusters_by_outcome
 
@@ -165,6 +166,7 @@ def main() -> None:
     parser.add_argument("--estimator", default="group_time")
     parser.add_argument("--workers", type=int, default=2)
     asked = parser.parse_args()
+    with_threads(1)  # each worker has a core: libraries that take both would stand in each other's way
     begun = time.perf_counter()
     every = list(series(asked.file))
     if asked.series:

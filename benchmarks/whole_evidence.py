@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.contenders import AUTHORITIES, TERMS, draw
+from benchmarks.panel import with_threads
 from evaluation import Panel, Result, estimate
 from evaluation.few_clusters import few_clusters_by_outcome
 from evaluation.robustness import Ask, placebo_dates
@@ -94,6 +95,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--repeat", type=int, default=3)
     asked = parser.parse_args()
+    with_threads(1)  # each worker has a core: libraries that take both would stand in each other's way
     panel, warm = panel_of(asked.outcomes, 1), panel_of(1, 2)
     print(
         f"{AUTHORITIES} authorities × {TERMS} terms, {asked.outcomes} outcomes, {len(ESTIMATORS)} estimators, {asked.draws} draws"
