@@ -54,7 +54,7 @@ def audit_events(
     Args:
         store: where.
         actor: an administrator.
-        action: only this action, a name in `pilots.access.ACTIONS`.
+        action: only this action: a name in `pilots.access.ACTIONS`, or `sign_in`, `sign_out`, `refuse_sign_in`.
         subject: only what was done to this, such as the reference of a submission.
         who: only what this account did, by its subject.
         limit: not more than so many.

@@ -12,6 +12,7 @@ from pilots.storage import (
     pieces,
     published,
     releases,
+    sessions,
     settings,
     submissions,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "pieces",
     "published",
     "releases",
+    "sessions",
     "settings",
     "submissions",
 ]

@@ -22,6 +22,11 @@ AT_ONCE = 500  # rows that are read or written in one go
 Tell = Callable[[float, str], None]
 
 
+def copied_tables() -> list[Table]:
+    """The tables that a backup holds, each after those that it refers to."""
+    return [table for table in METADATA.sorted_tables if table.info.get("copied", True)]
+
+
 class CopyError(StoreError):
     """A backup that cannot be taken back; the message says why and what to do."""
 
@@ -38,7 +43,7 @@ def write_copy(connection: Connection, archive: zipfile.ZipFile, about: dict[str
     Returns:
         The manifest, which is written last: a file without it is not a whole backup.
     """
-    tables = METADATA.sorted_tables
+    tables = copied_tables()
     sizes = {table.name: _count(connection, table) for table in tables}
     whole, done = max(sum(sizes.values()) + sizes[BLOBS.name], 1), 0
     written: dict[str, dict[str, Any]] = {}
@@ -133,7 +138,7 @@ def check_copy(archive: zipfile.ZipFile, manifest: dict[str, Any], tell: Tell) -
     Raises:
         CopyError: something is not as it was written.
     """
-    names = [table.name for table in METADATA.sorted_tables]
+    names = [table.name for table in copied_tables()]
     for number, name in enumerate(names):
         tell(number / len(names), f"Checking {name.replace('_', ' ')}")
         for row in checked_lines(archive, manifest, name):
@@ -153,11 +158,11 @@ def read_copy(connection: Connection, archive: zipfile.ZipFile, manifest: dict[s
             f"The backup has tables of version {there}, and this platform makes version {here}. Nothing was changed. "
             f"Restore it with the platform that made it ({manifest.get('code_version')}), then open that store with this one."
         )
-    filled = next((table.name for table in METADATA.sorted_tables if _count(connection, table)), None)
+    filled = next((table.name for table in copied_tables() if _count(connection, table)), None)
     if filled is not None:
         raise CopyError("A backup is restored into an empty store, and this one is not. Nothing was changed. Name a new one.")
     whole, done = max(sum(one["rows"] for one in manifest["tables"].values()), 1), 0
-    for table in METADATA.sorted_tables:
+    for table in copied_tables():
         tell(done / whole, f"Restoring {table.name.replace('_', ' ')}")
         for batch in _batches(_values(table, row, archive) for row in checked_lines(archive, manifest, table.name)):
             _put(connection, table, batch)

@@ -131,7 +131,7 @@ class Store:
 
         Args:
             actor: who acts; permission is checked by the task before. An account closed or changed since then stops here.
-            action: a name in `pilots.access.ACTIONS`.
+            action: a name in `pilots.access.ACTIONS`, or one of the sign-ins and their ends (`pilots.sessions`).
             subject: what it is done to, for example the reference of a submission.
             detail: plain JSON for the audit log; it may be filled inside the block, since it is stored at the end.
 
@@ -144,6 +144,16 @@ class Store:
             confirm_actor(connection, actor)
             yield connection
             add_event(connection, actor, action, subject, kept)
+
+    @contextmanager
+    def note(self) -> Iterator[Connection]:
+        """One transaction without an event, for what changes nothing that the store tells of: when a session was last used.
+
+        Raises:
+            StoreError: the database is busy, full or gone; nothing was changed.
+        """
+        with self._faults_told("written to"), self._writing() as connection:
+            yield connection
 
     def wipe_log(self) -> None:
         """Empty SQLite's log of changes, in which removed bytes still stand; where somebody reads, the next writer will.

@@ -58,7 +58,7 @@ def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 def digests(path: Path) -> dict[str, Any]:
     with zipfile.ZipFile(path) as archive:
         found: dict[str, Any] = json.loads(archive.read("manifest.json"))["tables"]
-        assert set(found) == set(METADATA.tables), "every table is in it"
+        assert set(found) == set(METADATA.tables) - {"sessions"}, "every table is in it but that of who is signed in"
         return found
 
 

@@ -16,7 +16,7 @@ from pilots.storage.migrations.upgrade import configuration, known_versions, sto
 from pilots.storage.submissions import stored_steps, stored_submissions
 
 SOURCES = Path(__file__).resolve().parents[2] / "pilots"
-CHANGEABLE = {"accounts", "checks", "pieces", "settings"}  # the current state of something; all else is written once
+CHANGEABLE = {"accounts", "checks", "pieces", "sessions", "settings"}  # the current state of something; all else is written once
 REMOVABLE = {"blobs"}  # written once, but for the content of a file with identifiers: see tests/returns/test_identifiers.py
 
 
