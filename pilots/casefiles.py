@@ -13,7 +13,7 @@ from data_contracts.personal import personal, personal_heading
 from evaluation import PanelError
 from evaluation.cells import Cells, Recipe, cells, columns_of, files_of
 from pilots.access import Actor, check_actor_can
-from pilots.errors import UserError
+from pilots.errors import FileIsThere, NotWritable, UserError
 from pilots.storage.base import canonical_json
 from pilots.storage.cases import cells_of_table, columns_of_table
 from pilots.tables import records
@@ -71,7 +71,7 @@ def make_cells(
     Args:
         actor: who asks.
         source: a Parquet or CSV file, or a folder of them.
-        output: the file of cells, `.parquet` or `.csv`.
+        output: the new file of cells, `.parquet` or `.csv`.
         recipe: what the cells are to be made of.
         engine: duckdb, polars or spark.
         options: settings of the engine.
@@ -79,7 +79,8 @@ def make_cells(
 
     Raises:
         NotAllowed: the actor may not.
-        UserError: a file has identifiers of persons, cannot be read, is there twice, or its rows cannot be summed.
+        UserError: the output is there already or cannot be written; or a file has identifiers of persons, cannot be read, is
+            there twice, or its rows cannot be summed.
     """
     check_actor_can(actor, "make_cells")
     _check_output(output)
@@ -100,12 +101,13 @@ def make_cells_of_table(actor: Actor, url: str, table: str, output: Path, recipe
         actor: who asks.
         url: an SQLAlchemy URL of SQLite or PostgreSQL.
         table: the table, or a view.
-        output: the file of cells, `.parquet` or `.csv`.
+        output: the new file of cells, `.parquet` or `.csv`.
         recipe: what the cells are to be made of.
 
     Raises:
         NotAllowed: the actor may not.
-        UserError: the table has identifiers of persons, cannot be read, or its rows cannot be summed.
+        UserError: the output is there already or cannot be written; or the table has identifiers of persons, cannot be read,
+            or its rows cannot be summed.
     """
     check_actor_can(actor, "make_cells")
     _check_output(output)
@@ -147,7 +149,7 @@ def _in_parts(
     progress: Callable[[float, str], None],
 ) -> CellsReport:
     kept = output.with_name(f"{output.name}.parts")
-    kept.mkdir(parents=True, exist_ok=True)
+    _make_folder(kept)
     sizes = [sum(file.stat().st_size for file in part) for part in parts]
     seen: dict[str, Path] = {}
     done, reused, total = 0, 0, None
@@ -185,6 +187,13 @@ def _in_parts(
     return report
 
 
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise NotWritable(folder, error) from error
+
+
 def _whole(made: Cells, path: Path) -> None:
     """Write cells so that the file is there whole or not at all."""
     unfinished = path.with_name(f"unfinished-{path.name}")
@@ -193,7 +202,8 @@ def _whole(made: Cells, path: Path) -> None:
 
 
 def _written(made: Cells, output: Path, files: int, reused: int) -> CellsReport:
-    output.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(output.parent)
+    _check_new(output)
     _whole(made, output)
     count = made.frame["count"]
     return CellsReport(
@@ -212,6 +222,13 @@ def _written(made: Cells, output: Path, files: int, reused: int) -> CellsReport:
 def _check_output(output: Path) -> None:
     if output.suffix not in (".parquet", ".csv"):
         raise UserError(f"Cells are kept as .parquet or .csv. Name the output so, not {output.name}.")
+    _check_new(output)
+
+
+def _check_new(output: Path) -> None:
+    """Stop where the output is there already: before the work, and once more before it is written."""
+    if output.exists():
+        raise FileIsThere(output)
 
 
 def _refuse_identifiers(columns: Sequence[str], where: str) -> None:

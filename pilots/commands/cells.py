@@ -14,7 +14,7 @@ from pilots.commands import USER_FAULT
 from pilots.commands.cases import account_text
 from pilots.commands.shared import Session, new_file, region_code, task_command
 from pilots.commands.text import wrapped
-from pilots.errors import UserError
+from pilots.errors import FileIsThere, UserError
 
 NEW_FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -60,8 +60,8 @@ def cells(
     """Add the rows of SOURCE up to cells, or make a region's return of them, and write these to OUTPUT.
 
     SOURCE is a Parquet or CSV file, a folder of them, or with --table the address of a database. Rows stay where they are; a
-    source with identifiers of persons is refused. Cells go to a .parquet or .csv file; a run that was interrupted goes on where
-    it stopped.
+    source with identifiers of persons is refused. Cells go to a new .parquet or .csv file: one that is there is left as it is. A
+    run that was interrupted goes on where it stopped.
 
     With --collection, --region and --period, SOURCE is a case file as “pilots guide --cases COLLECTION” has it (XLSX too), and
     OUTPUT is the return as CSV, ready to be checked and submitted. Nothing of the cases is kept.
@@ -112,7 +112,7 @@ def _cells(
 
 def _return(session: Session, source: Path, output: Path, asked: Asked, engine: str | None, settings: dict[str, str]) -> None:
     if output.exists():
-        raise UserError(f"{output} is there already and was left as it is. Give another name, or move it away.")
+        raise FileIsThere(output)
     with session.progress("Making the return") as tell:
         made = make_return(session.actor, source, asked, engine, settings, tell)
     new_file(output, made.content)

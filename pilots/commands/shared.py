@@ -18,7 +18,7 @@ from pilots.access import LOCAL_ADMINISTRATOR, Actor
 from pilots.accounts import development_sign_in
 from pilots.commands import COMMANDS
 from pilots.commands.text import plain_json
-from pilots.errors import UserError
+from pilots.errors import FileIsThere, NotWritable, UserError
 from pilots.periods import CALENDAR, containing
 from pilots.places import TODAYS_CODES, code_for_name, region_names, resolve
 from pilots.places import names as authority_names
@@ -140,9 +140,9 @@ def new_file(path: Path, content: bytes) -> None:
         with path.open("xb") as handle:
             handle.write(content)
     except FileExistsError:
-        raise UserError(f"{path} is there already and was left as it is. Give another name, or move it away.") from None
+        raise FileIsThere(path) from None
     except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror}. Give another place.") from error
+        raise NotWritable(path, error) from error
 
 
 def region_code(text: str) -> str:

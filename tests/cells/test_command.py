@@ -71,7 +71,10 @@ def test_a_folder_becomes_cells_and_the_report_says_what_was_left_out(folder: Pa
     assert report["small"] == int((expected.frame["count"] < 5).sum())
     without = int(everything["score"].null_count())
     assert [one["without_outcome"] for one in report["outcomes"]] == [0, without]
-    said = " ".join(command(folder, output, *ASKED, "--engine", "polars").output.split())
+    again = command(folder, output, *ASKED)
+    assert again.exit_code == 1 and "is there already and was left as it is" in " ".join(again.output.split())
+    assert Cells.read(output).frame.equals(found.frame)
+    said = " ".join(command(folder, tmp_path / "polars.csv", *ASKED, "--engine", "polars").output.split())
     assert "3,200 rows went to" in said and f"score: {3200 - without:,} rows used; left out: {without:,} without it." in said
     assert not (tmp_path / "out" / "cells.csv.parts").exists()
 
@@ -102,7 +105,8 @@ def test_a_table_of_a_database_becomes_cells(tmp_path: Path) -> None:
     engine.dispose()
     report = told(url, tmp_path / "cells.parquet", *ASKED, "--table", "cases")
     assert report["rows"] == 500 and Cells.read(tmp_path / "cells.parquet").frame["count"].sum() == 500
-    assert "has no table “pupils”" in told(url, tmp_path / "cells.parquet", *ASKED, "--table", "pupils")["error"]
+    assert "is there already" in told(url, tmp_path / "cells.parquet", *ASKED, "--table", "cases")["error"]
+    assert "has no table “pupils”" in told(url, tmp_path / "others.parquet", *ASKED, "--table", "pupils")["error"]
 
 
 def test_what_the_user_can_put_right_is_told(folder: Path, tmp_path: Path) -> None:
@@ -112,6 +116,7 @@ def test_what_the_user_can_put_right_is_told(folder: Path, tmp_path: Path) -> No
     assert "There is no column 'poverty'" in told(folder, tmp_path / "cells.csv", *ASKED, "--outcome", "poverty")["error"]
     assert "kept as .parquet or .csv" in told(folder, tmp_path / "cells.xlsx", *ASKED)["error"]
     assert "is no setting" in told(folder, tmp_path / "cells.csv", *ASKED, "--setting", "threads")["error"]
+    assert "cannot be written: Not a directory" in told(folder, folder / "0.parquet" / "cells.csv", *ASKED)["error"]
     assert "There is no file or folder" in told(tmp_path / "none", tmp_path / "cells.csv", *ASKED)["error"]
 
 
