@@ -38,6 +38,7 @@ STAGES: dict[str, tuple[Callable[[State], None], ...]] = {
         values.proportions,
         values.authorities,
         values.periods,
+        values.asked,
         text.free_text,
         text.personal_data,
     ),

@@ -29,6 +29,7 @@ class Context:
         known_reforms: names of reforms that the register may hold; empty checks none.
         locked: spells that can no longer be dated back: authority, reform, start; None where there are none.
         today: the day of the check, by which a period is in the future; None checks no future. The caller reads the clock.
+        asked_until: the last day of what returns are asked for; None: without an end.
     """
 
     region: str | None = None
@@ -38,6 +39,7 @@ class Context:
     known_reforms: tuple[str, ...] = ()
     locked: pd.DataFrame | None = None
     today: date | None = None
+    asked_until: date | None = None
 
 
 @cache

@@ -7,6 +7,7 @@ from typing import Any
 import pandas
 import streamlit as st
 
+from data_contracts.asked import asked_words
 from data_contracts.guide import Guide
 from pages import _frame as frame
 from pilots import collections, templates
@@ -21,12 +22,12 @@ def period_of(collection: str, label: str, place: Any = st, key: str | None = No
     """Choose one of the periods for which a collection is asked for.
 
     Raises:
-        UserError: it is not asked for yet.
+        UserError: it is not asked for yet, or not any more.
     """
     periods = collections.periods_due(frame.store(), collection)
     if not periods:
-        first = templates.contract_of(collection).asked_from
-        raise UserError(f"This return is asked for from {first}. There is nothing to send yet.")
+        asked = asked_words(templates.contract_of(collection), collections.asked_until(frame.store()))
+        raise UserError(f"This return is asked for {asked}. There is nothing to send now.")
     return str(place.selectbox(label, periods, key=key))
 
 

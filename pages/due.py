@@ -11,9 +11,8 @@ import streamlit as st
 
 from pages import _frame as frame
 from pages._return import done, open_return, send, told_done
-from pilots import deadlines
+from pilots import collections, deadlines
 from pilots.access import ADMINISTRATOR, APPROVER, EVALUATOR, LEAD
-from pilots.collections import returned_by_regions
 from pilots.deadlines import Extension
 from pilots.due import WITH_THE_REGION, DueReturn, returns_due, waiting_for
 from pilots.places import region_names
@@ -119,8 +118,7 @@ def ask(chosen: DueReturn) -> None:
         return
     with st.form("more-time", border=False):
         st.write(f"It is due on {chosen.due:%d %B %Y}. Until when do you need?")
-        fields = st.columns(3)
-        day, month, year = (field.text_input(name) for field, name in zip(fields, ("Day", "Month", "Year"), strict=True))
+        day, month, year = day_fields()
         reason = st.text_area("Why more time is needed")
         if st.form_submit_button("Ask for more time"):
             with frame.faults_shown():
@@ -149,7 +147,7 @@ def more_time() -> None:
     rows = [
         {
             "Reference": one.reference,
-            "Return": f"{returned_by_regions()[one.collection]}, {region_names()[one.region]}, {one.period}",
+            "Return": f"{collections.returned_by_regions()[one.collection]}, {region_names()[one.region]}, {one.period}",
             "Until": f"{date.fromisoformat(one.until):%d %b %Y}",
             "Reason": one.reason,
             "Asked": moment(one.asked_at),
@@ -162,7 +160,7 @@ def more_time() -> None:
 
 def decide(waiting: list[Extension]) -> None:
     """Grant or refuse one request."""
-    titles = returned_by_regions()
+    titles = collections.returned_by_regions()
     chosen = st.selectbox(
         "A request that waits",
         waiting,
@@ -179,11 +177,38 @@ def decide(waiting: list[Extension]) -> None:
                 done(f"{made.reference} is {made.words}", "The list of returns due shows it.")
 
 
+def asked() -> None:
+    """Until when returns are asked for; the department sets it here."""
+    found = collections.asked_now(frame.store(), frame.acting())
+    if found.until is not None or frame.may("set_asked_until"):
+        st.write(found.words)
+    if not frame.may("set_asked_until"):
+        return
+    with st.expander("Set until when returns are asked for"), st.form("asked-until", border=False):
+        st.write(
+            "A period that ends after this day is not asked for. What was sent already stays, and is still signed and accepted."
+        )
+        until = day_fields()
+        left, right = st.columns(2)
+        ends, on = left.form_submit_button("Ask until this day"), right.form_submit_button("Ask without an end")
+        if ends or on:
+            with frame.faults_shown():
+                made = collections.set_asked_until(frame.store(), frame.acting(), deadlines.day_of(*until) if ends else None)
+                done("It is set until when returns are asked for", made.words)
+
+
+def day_fields() -> list[str]:
+    """Day, month and year as they are typed, in three fields."""
+    fields = st.columns(3)
+    return [field.text_input(name) for field, name in zip(fields, ("Day", "Month", "Year"), strict=True)]
+
+
 def main() -> None:
     """Show the screen."""
     st.title("Returns due")
     told_done()
     st.write(INTRODUCTIONS[frame.acting().role])
+    asked()
     found = returns_due(frame.store(), frame.acting())
     mine(found)
     more_time()

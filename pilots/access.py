@@ -23,6 +23,7 @@ ACTIONS: dict[str, tuple[str, frozenset[str]]] = {
     "send_back_return": ("send back a return that is signed", frozenset({EVALUATOR, ADMINISTRATOR})),
     "ask_extension": ("ask for more time for a return", frozenset({LEAD, ADMINISTRATOR})),
     "decide_extension": ("decide on more time for a return", frozenset({EVALUATOR, ADMINISTRATOR})),
+    "set_asked_until": ("set until when returns are asked for", frozenset({EVALUATOR, ADMINISTRATOR})),
     "read_returns": ("read returns", frozenset({LEAD, APPROVER, EVALUATOR, ADMINISTRATOR})),
     "register_reforms": ("change the reform register", frozenset({ADMINISTRATOR})),
     "read_register": ("read the reform register", frozenset({LEAD, APPROVER, EVALUATOR, RESEARCHER, ADMINISTRATOR})),

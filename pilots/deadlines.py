@@ -15,7 +15,7 @@ from pilots.storage import Store
 from pilots.storage import deadlines as stored
 from pilots.storage.audit import began_at
 from pilots.storage.base import now
-from pilots.targets import Target, target_of
+from pilots.targets import Target, check_asked, target_of
 from pilots.wording import check_tells_of_nobody
 
 PREFIX = "MORE-TIME-"
@@ -144,7 +144,7 @@ def ask_extension(store: Store, actor: Actor, collection: str, region: str, peri
 
     Raises:
         NotAllowed: the actor may not.
-        UserError: there is no such collection, region or period.
+        UserError: there is no such collection, region or period, or it is not asked for.
         DeadlineError: no reason, a day that is past or no later than the deadline, or a request that waits already.
     """
     check_actor_can(actor, "ask_extension", region)
@@ -154,6 +154,7 @@ def ask_extension(store: Store, actor: Actor, collection: str, region: str, peri
     check_tells_of_nobody([words])
     detail: dict[str, Any] = {"until": until.isoformat(), "reason": words}
     with store.write(actor, "ask_extension", target.name, detail) as connection:
+        check_asked(connection, target)
         due = deadline(connection, target)
         if until <= due or until < london_day(now()):
             raise DeadlineError(f"The return is due on {due:%d %B %Y}. Ask for a day that is later than that, and not past.")

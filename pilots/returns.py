@@ -21,14 +21,15 @@ from pilots.decisions import (
 from pilots.errors import UserError
 from pilots.explanations import check_reference, checked
 from pilots.life import LIVE, LONGEST_REASON
-from pilots.periods import parse
+from pilots.periods import london_day, parse
 from pilots.receipts import Receipt
 from pilots.storage import Store
+from pilots.storage.base import now
 from pilots.storage.blobs import kept_bytes
 from pilots.storage.checks import mark_nil, stored_checks, stored_findings
 from pilots.storage.submissions import VersionTaken, latest_of_file, latest_submission, sent_periods, stored_submissions
 from pilots.tables import moment
-from pilots.targets import Target, collections, context_of, rows_of, target_of
+from pilots.targets import Target, check_asked, collections, context_of, rows_of, target_of
 from pilots.uploads import ReturnNotAccepted, check_said, examine, explained, keep_version, receive, repeated, submit
 from pilots.wording import check_tells_of_nobody
 
@@ -211,15 +212,18 @@ def declare_nil_return(store: Store, actor: Actor, collection: str, region: str,
 
     Raises:
         NotAllowed: the actor may not.
-        UserError: there is no such collection, region or period, or no reason.
+        UserError: there is no such collection, region or period, it is not asked for or has not begun, or no reason.
         ReturnNotAccepted: someone else sent a version in this moment.
     """
     check_actor_can(actor, "declare_nil_return", region)
     target, words = target_of(collection, region, period), " ".join(reason.split())
+    _check_begun(target)
     if not words or len(words) > LONGEST_REASON:
         raise UserError(f"Say why there is nothing to return, in at most {LONGEST_REASON:,} characters.")
     check_tells_of_nobody([words])
-    newest, version = _latest(store, target), target.contract.version
+    with store.read() as connection:
+        check_asked(connection, target)
+        newest, version = latest_submission(connection, *target.key), target.contract.version
     content = f"Nil return\n{collection} {version}\n{region}\n{target.period}\n{words}\n".encode()
     upload = receive(store, actor, "declare_nil_return", target, "nil return.txt", content)
     again = repeated(store, actor, "declare_nil_return", target, upload, newest)
@@ -237,6 +241,12 @@ def declare_nil_return(store: Store, actor: Actor, collection: str, region: str,
         return keep_version(store, actor, "declare_nil_return", target, upload, [], newest, facts)
     except VersionTaken as error:
         raise ReturnNotAccepted(["Someone else sent a version of this return in this moment. Look at it first."]) from error
+
+
+def _check_begun(target: Target) -> None:
+    start = parse(target.period).start
+    if start > london_day(now()):
+        raise UserError(f"{target.period} begins on {start:%d %B %Y}, which is in the future. Declare it once it has begun.")
 
 
 def _own_regions(actor: Actor, region: str | None) -> list[str] | None:

@@ -7,15 +7,16 @@ from typing import Any
 import pandas as pd
 
 from data_contracts import Context, Contract, ContractError, load_contract
+from data_contracts.asked import asked_words, is_asked
 from pilots.catalogue import reforms
-from pilots.collections import returned_by_regions
+from pilots.collections import asked_until, returned_by_regions, stored_end
 from pilots.errors import UserError
 from pilots.life import LIVE
 from pilots.periods import PeriodError, london_day, parse
 from pilots.places import authorities, region_names
 from pilots.storage import Store
 from pilots.storage.base import now
-from pilots.storage.submissions import latest_with_rows, periods_submitted, stored_rows
+from pilots.storage.submissions import latest_submission, latest_with_rows, periods_submitted, stored_rows
 from pilots.typed_rows import as_frame
 
 _EXAMPLES = {"term": "2023/24 autumn", "academic year": "2023/24", "financial year": "2023-24"}
@@ -76,6 +77,21 @@ def target_of(collection: str, region: str, period: str) -> Target:
     return Target(contract, region, str(when))
 
 
+def check_asked(connection: Any, target: Target) -> None:
+    """Stop where a return is not asked for its period; what was sent for it all the same counts as asked for.
+
+    Raises:
+        UserError: it is not; the message says for which periods it is.
+    """
+    until = stored_end(connection)
+    if is_asked(target.contract, target.period, until) or latest_submission(connection, *target.key):
+        return
+    raise UserError(
+        f"{target.contract.title} is not asked for {target.period}: it is asked for {asked_words(target.contract, until)}. "
+        "Check the period."
+    )
+
+
 def previous_submission(store: Store, target: Target) -> dict[str, Any] | None:
     """The region's last return before this period, as stored; None where there is none.
 
@@ -110,7 +126,15 @@ def previous_rows(store: Store, target: Target) -> pd.DataFrame | None:
 
 
 def context_of(store: Store, target: Target) -> Context:
-    """What a check of the return knows beside its file: region, period, codes, reforms, the last return, the day in London."""
+    """What a check of the return knows beside its file: region, period, codes, reforms, the last return, today, what is asked."""
     known = tuple(reform.id for reform in reforms())
     previous = previous_rows(store, target)
-    return Context(target.region, target.period, authorities(), previous, known_reforms=known, today=london_day(now()))
+    return Context(
+        target.region,
+        target.period,
+        authorities(),
+        previous,
+        known_reforms=known,
+        today=london_day(now()),
+        asked_until=asked_until(store),
+    )

@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 
+from data_contracts.asked import asked_words, is_asked
 from data_contracts.codes import Codes
 from data_contracts.context import period_kind, period_span
 from data_contracts.contract import Column
@@ -158,6 +159,13 @@ def periods(state: State) -> None:
     if not state.context.period and len(good) > 1:
         row = state.grid.filter(pl.col(column.name) == good[1])[ROW][0]
         state.add("values.mixed_periods", row=row, column=column.name, value=good[1], first=good[0])
+
+
+def asked(state: State) -> None:
+    """A period that the return is not asked for, told once for the file."""
+    period, until = state.context.period, state.context.asked_until
+    if period and not is_asked(state.contract, period, until):
+        state.add("values.not_asked", value=period, asked=asked_words(state.contract, until))
 
 
 def _period(state: State, text: str) -> tuple[str, dict[str, str]]:

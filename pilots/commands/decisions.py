@@ -8,13 +8,14 @@ from pathlib import Path
 import click
 import pandas
 
+from pilots import collections as asking
 from pilots import corrections, deadlines
 from pilots import due as lists
 from pilots import explanations as explaining
 from pilots import returns as tasks
 from pilots.commands.checked import CORRECTION_COLUMNS, explanations_of
 from pilots.commands.shared import Session, about_a_return, new_file, region_code, task_command
-from pilots.commands.text import table
+from pilots.commands.text import table, wrapped
 from pilots.deadlines import Extension
 from pilots.errors import UserError
 from pilots.explanations import Query
@@ -54,7 +55,27 @@ def due(session: Session, region: str | None, collection: str | None, mine: bool
     plain = [one.to_dict() for one in found]
     listed = pandas.DataFrame(plain, columns=list(DUE_COLUMNS))
     listed["region"] = listed["region"].map(region_names())
-    session.tell(plain, table(listed.rename(columns=DUE_COLUMNS)) if found else "Nothing is due.")
+    text = table(listed.rename(columns=DUE_COLUMNS)) if found else "Nothing is due."
+    asked = asking.asked_now(session.store, session.actor)
+    session.tell(plain, text if asked.until is None else f"{text}\n\n{wrapped(asked.words)}")
+
+
+@task_command("returns asked-until")
+@click.argument("day", required=False, type=click.DateTime(["%Y-%m-%d"]))
+@click.option("--no-end", is_flag=True, help="Ask for returns without an end.")
+def asked_until(session: Session, day: datetime | None, no_end: bool) -> None:
+    """Show until when returns are asked for, or set it to DAY, such as 2025-08-31: what ends later is not asked for.
+
+    What was sent already stays. The last day, once set, stands with the list of returns due.
+    """
+    if day is not None and no_end:
+        raise click.UsageError("Give either DAY or --no-end.")
+    store, actor = session.store, session.actor
+    if day is None and not no_end:
+        found = asking.asked_now(store, actor)
+    else:
+        found = asking.set_asked_until(store, actor, None if day is None else day.date())
+    session.tell(found.to_dict(), wrapped(found.words))
 
 
 @task_command("returns extend")
@@ -204,4 +225,18 @@ def corrected(session: Session, reference: str, file: Path) -> None:
     session.tell({"reference": reference, "file": str(file), "corrections": made}, "\n".join(lines))
 
 
-COMMANDS_OF_RETURNS = (due, extend, more_time, decide, explain, corrected, sign, accept, send_back, withdraw, nil, history)
+COMMANDS_OF_RETURNS = (
+    due,
+    asked_until,
+    extend,
+    more_time,
+    decide,
+    explain,
+    corrected,
+    sign,
+    accept,
+    send_back,
+    withdraw,
+    nil,
+    history,
+)

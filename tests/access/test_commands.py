@@ -64,6 +64,7 @@ ROWS: dict[str, tuple[str, str]] = {
     "restore": (ADMINISTER, "{file}"),
     "returns": (NARROWED, ""),
     "returns accept": (DEPARTMENT, "{signed}"),
+    "returns asked-until": (DEPARTMENT, "2199-12-31"),
     "returns corrected": (READ, "{submitted} {new}"),
     "returns decide": (DEPARTMENT, "{request} --grant"),
     "returns due": (NARROWED, ""),

@@ -23,6 +23,7 @@ from pilots import (
     backups,
     bundles,
     casefiles,
+    collections,
     comparisons,
     corrections,
     deadlines,
@@ -118,6 +119,8 @@ ROWS: dict[str, Row] = {
         lambda store, actor, f: making.make_return(actor, Path("no-such-folder"), making.Asked(EHCP, NORTH_EAST, TERM)),
         ends_in_words=True,
     ),
+    "collections.asked_now": Row(NARROWED, plain(collections.asked_now)),
+    "collections.set_asked_until": Row(DEPARTMENT, plain(collections.set_asked_until, date(2199, 12, 31))),
     "comparisons.compare_rows": Row(
         READ, lambda store, actor, f: comparisons.compare_rows(store, actor, EHCP, NORTH_EAST, TERM, f.report.rows)
     ),

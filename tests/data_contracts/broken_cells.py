@@ -89,6 +89,13 @@ VALUES = (
         for entered in ("202324", "2023-24", "2023Q3", "Autumn 2023/24", "2023/25 autumn")
     ),
     edit("values.wrong_period", "ehcp_process", 3, "period", period="2023/24 spring"),
+    Broken(
+        "values.not_asked",
+        "ehcp_process",
+        lambda: as_csv(example("ehcp_process")),
+        (("values.not_asked", None, None),),
+        {"asked_until": date(2023, 12, 30)},
+    ),
     one("values.future_period", "ehcp_process", "period", context={"today": date(2023, 8, 31)}),
     Broken(
         "values.mixed_periods",

@@ -10,6 +10,7 @@ from data_contracts import Report, load_contract
 from pilots import deadlines, due, releases, returns, uploads
 from pilots.access import Actor, NotAllowed
 from pilots.deadlines import DeadlineError, day_of, days_late, due_words, first_due, late_words
+from pilots.errors import UserError
 from pilots.periods import LONDON, london_day
 from pilots.storage import Store, checks
 from pilots.targets import target_of
@@ -203,7 +204,16 @@ def test_what_was_sent_unasked_waits_for_whoever_has_to_sign_it(any_store: Store
     before = "2018/19 summer"  # the contract asks from autumn 2019
     lead, approver = staff[f"lead-{NORTH_EAST}"], staff[f"approver-{NORTH_EAST}"]
     assert before not in {one.period for one in due.returns_due(any_store, lead, collection=EHCP)}
-    sent = returns.submit_return(any_store, lead, EHCP, NORTH_EAST, before, "early.csv", ehcp_csv(NORTH_EAST, before))
+    early = (any_store, lead, EHCP, NORTH_EAST, before, "early.csv", ehcp_csv(NORTH_EAST, before))
+    with pytest.raises(returns.ReturnNotAccepted, match=r"Without explanation: values\.not_asked@2018/19 summer") as refused:
+        returns.submit_return(*early)
+    (query,) = refused.value.report.queries
+    assert query.message == "This return is not asked for 2018/19 summer: it is asked for from 2019/20 autumn."
+    with pytest.raises(UserError, match=r"not asked for 2018/19 summer: it is asked for from 2019/20 autumn\. Check the period"):
+        returns.declare_nil_return(any_store, lead, EHCP, NORTH_EAST, before, "Nothing came.")
+    with pytest.raises(UserError, match="not asked for 2018/19 summer"):
+        deadlines.ask_extension(any_store, lead, EHCP, NORTH_EAST, before, date(2031, 1, 6), "A flood.")
+    sent = returns.submit_return(*early, explanations={"values.not_asked": "The department asked for a year before."})
     waiting = due.waiting_for(due.returns_due(any_store, approver), approver)
     assert [(one.reference, one.owner) for one in waiting] == [(sent.reference, "approver")]
     returns.withdraw_return(any_store, lead, sent.reference, "Nobody asked for it.")
