@@ -32,7 +32,7 @@ def main() -> None:
     actor = frame.signed_in()
     pages = [st.Page(path, title=title) for path, title, action in SCREENS if shown(action)]
     pages = pages or [st.Page("pages/start.py", title="Start")]
-    pages.append(st.Page("pages/sign_in.py", title="Sign out, or change account" if actor else "Sign in"))
+    pages.append(st.Page("pages/sign_in.py", title=frame.way_out() if actor else "Sign in"))
     chosen = st.navigation(pages)
     st.sidebar.markdown(f"**{frame.SERVICE}**")
     st.sidebar.markdown(f"Signed in: {frame.described(actor)}" if actor else "Not signed in")

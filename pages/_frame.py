@@ -10,7 +10,6 @@ import html
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -19,12 +18,16 @@ import pandas
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
+from pages._identity import SIGNED_OUT_COOKIE, configured, identity, is_local_key, local_cookie
+from pilots import sessions
 from pilots.access import RESEARCHER, Actor, actor_can
 from pilots.accounts import development_sign_in
 from pilots.charts import Picture
 from pilots.demonstration.known import is_demonstration
 from pilots.errors import UserError
 from pilots.places import region_names
+from pilots.sessions import LONGEST_PAUSE, Identity, IdentityError, Standing
+from pilots.sign_in import LOOPBACK, SignIn
 from pilots.storage import Store
 from pilots.storage.base import now
 from pilots.tables import numeric, texts
@@ -38,9 +41,7 @@ ROLE_WORDS = {
     "researcher": "researcher",
     "administrator": "administrator",
 }
-LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
 FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via")  # what proxies add
-LONGEST_PAUSE = timedelta(hours=1)
 T = TypeVar("T")
 
 STYLE = f"<style>{Path(__file__).with_name('style.css').read_text(encoding='utf-8')}</style>"
@@ -73,14 +74,36 @@ def on_loopback() -> bool:
     """
     headers = st.context.headers
     page = urlsplit(headers.get("Origin") or "").hostname
-    near = (headers.get("Host") or "").rsplit(":", 1)[0] in LOOPBACK and st.context.ip_address in (None, *LOOPBACK)
+    host = urlsplit(f"//{headers.get('Host') or ''}").hostname
+    near = host in LOOPBACK and st.context.ip_address in (None, *LOOPBACK)
     return near and page in (None, *LOOPBACK) and not any(headers.get(name) for name in FORWARDED)
+
+
+def has_link() -> bool:
+    """Whether this browser opened the link that `pilots serve` printed; on the demonstration none is needed."""
+    return synthetic() or is_local_key(st.context.cookies.get(local_cookie(st.context.headers.get("Host"))))
+
+
+def development() -> bool:
+    """Whether this browser may choose an account without a password: never where an identity provider is set up."""
+    return configured() is None and on_loopback() and has_link()
+
+
+def by_provider(look: Callable[[Store, Identity], Standing]) -> Standing:
+    """How the reader stands whom an identity provider vouches for, as `pilots.sessions.standing` or `step` tells it."""
+    try:
+        who = identity(st.context.cookies)
+    except IdentityError as fault:
+        return Standing(None, str(fault))
+    return Standing(None) if who is None else look(store(), who)
 
 
 def signed_in() -> Actor | None:
     """Who is signed in, read afresh from the store at every rerun, so that a role taken away is gone at once."""
+    if configured() is not None:
+        return by_provider(sessions.standing).actor
     subject = st.session_state.get("subject")
-    if subject is None or not on_loopback() or idle():
+    if subject is None or not development() or idle():
         return None
     return next((actor for actor in development_sign_in(store()) if actor.subject == subject), None)
 
@@ -92,19 +115,49 @@ def idle() -> bool:
 
 def step_taken() -> None:
     """Note that somebody did something; who paused too long, or whose account is closed, is signed out and told so."""
+    if configured() is not None:
+        st.session_state["signed_out"] = by_provider(sessions.step).why
+        return
     if "subject" in st.session_state and signed_in() is None:
-        why = "nothing was done for an hour" if idle() else "the account was closed, or this is not the machine it signs in on"
+        why = sessions.PAUSED if idle() else "the account was closed, or this is not the machine it signs in on"
         st.session_state["signed_out"] = why
         del st.session_state["subject"]
     st.session_state["last_step"] = now()
 
 
+def way_in(provider: SignIn) -> None:
+    """The way to the identity provider."""
+    st.write(f"You sign in at {urlsplit(provider.metadata_url).hostname}, which brings you back here.")
+    if st.button("Sign in", type="primary"):
+        st.login()
+    st.caption("You are signed out after an hour without a step, and eight hours after you signed in.")
+
+
+def way_out() -> str:
+    """What the screen is called by which somebody who is signed in goes."""
+    return "Sign out, or change account" if configured() is None else "Sign out"
+
+
 def told_signed_out() -> None:
-    """Why somebody was signed out just now."""
+    """Why nobody is signed in any more, or not yet."""
     why = st.session_state.pop("signed_out", None)
-    if why:
+    if why == sessions.NO_ACCOUNT:
+        no_account()
+    elif why:
         kept = "What you sent is stored, and so are explanations that you kept. Enter anything else again."
         boxed("error", "You are signed out", [f"You were signed out: {why}.", kept])
+    elif configured() is not None and signed_in() is None and SIGNED_OUT_COOKIE in st.context.cookies:
+        boxed("done", "You have signed out", ["If others use this computer, close the browser too."])
+
+
+def no_account() -> None:
+    """What to do for somebody whom the provider knows and this platform does not."""
+    who = identity(st.context.cookies)
+    if who is None:
+        return
+    words = f"{urlsplit(who.issuer).hostname or who.issuer} says who you are, but there is no account for you here."
+    boxed("error", "You cannot use this service yet", [words, "Send these two lines to its administrator, then sign in again."])
+    table(facts(f"Issuer: {who.issuer}\nSubject: {who.subject}", "What to send"))
 
 
 def reader() -> Actor | None:

@@ -5,16 +5,27 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
+from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
+from starlette.requests import HTTPConnection
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+
+from pages import _frame as frame
+from pages._identity import SIGNED_OUT_COOKIE, configured, identity, is_local_key, local_cookie
+from pilots.sessions import LONGEST, IdentityError, sign_out, standing
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Any, Send], Awaitable[None]]
+SIGN_OUT, MEDIA = "/auth/logout", "/media/"
+CLOSED = re.compile(r"^/_stcore/(metrics$|agent/)")  # what Streamlit tells of itself, and its door for programs: nobody's
+HELD = re.compile(r"^/(_stcore/upload_file|media)/")  # where files go in, and where they come out
 
 
 def own_scripts() -> str:
@@ -41,7 +52,7 @@ HEADERS = {
 
 
 class Guarded:
-    """Adds the headers to every answer, and keeps Streamlit's measurements of itself to itself."""
+    """Adds headers to every answer, keeps cookies short and files closed, and what Streamlit tells of itself to itself."""
 
     def __init__(self, app: Application) -> None:
         self.app = app
@@ -51,18 +62,81 @@ class Guarded:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        if scope["path"].rstrip("/").endswith("/_stcore/metrics"):
-            await send({"type": "http.response.start", "status": 404, "headers": []})
-            await send({"type": "http.response.body", "body": b""})
-            return
+        request, path = HTTPConnection(scope), scope["path"].rstrip("/")
 
         async def with_headers(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
                 held = [(name, value) for name, value in message["headers"] if name.decode().lower() not in HEADERS]
+                held = [(name, shortened(value) if name.lower() == b"set-cookie" else value) for name, value in held]
                 message["headers"] = [*held, *((name.encode(), value.encode()) for name, value in HEADERS.items())]
+                if path == SIGN_OUT:
+                    message["headers"].append((b"set-cookie", signed_out_note()))
             await send(message)
 
-        await self.app(scope, receive, with_headers)
+        answer: Application = self.app
+        if CLOSED.search(path):
+            answer = Response(status_code=404)
+        elif "key" in request.query_params and is_local_key(request.query_params["key"]):
+            answer = brought_link(request)
+        elif HELD.search(path) and not await run_in_threadpool(admitted, request):
+            answer = PlainTextResponse("You are not signed in.", status_code=401)
+        elif path == SIGN_OUT:
+            await run_in_threadpool(end_session, request)
+        await answer(scope, receive, with_headers)
 
 
-app = st.App(Path(__file__).resolve().parents[1] / "app.py", middleware=[Middleware(Guarded)])
+def admitted(request: HTTPConnection) -> bool:
+    """Whether somebody is signed in who may send files to this server and take them from it."""
+    if frame.synthetic() and (configured() is None or request.url.path.startswith(MEDIA)):
+        return True  # visitors of the demonstration may take its tables
+    if configured() is None:
+        return is_local_key(request.cookies.get(local_cookie(request.headers.get("host"))))
+    with suppress(IdentityError):
+        who = identity(request.cookies)
+        return who is not None and standing(frame.store(), who).actor is not None
+    return False
+
+
+def end_session(request: HTTPConnection) -> None:
+    """End the session of whoever signs out, whether or not a screen did so before."""
+    with suppress(IdentityError):  # nobody was signed in by such a cookie
+        who = identity(request.cookies)
+        if who is not None:
+            sign_out(frame.store(), who)
+
+
+def brought_link(request: HTTPConnection) -> Response:
+    """A browser opened the link of `pilots serve`: it is known from now on, and the key leaves the address line."""
+    answer = RedirectResponse(request.url.path, status_code=303)
+    name = local_cookie(request.headers.get("host"))
+    answer.set_cookie(name, request.query_params["key"], httponly=True, samesite="strict")
+    return answer
+
+
+def shortened(cookie: bytes) -> bytes:
+    """A cookie of ours as it is set: by TLS alone where browsers come by TLS, and no longer than a session lasts."""
+    settings, text = configured(), cookie.decode("latin-1")
+    if settings is None:
+        return cookie
+    text = re.sub(r"(?i)(max-age=)(\d+)", lambda found: f"{found[1]}{min(int(found[2]), int(LONGEST.total_seconds()))}", text)
+    if settings.encrypted and not re.search(r"(?i);\s*secure\b", text):
+        text += "; Secure"
+    return text.encode("latin-1")
+
+
+def signed_out_note() -> bytes:
+    """A cookie that lets the next page say that somebody signed out."""
+    return shortened(f"{SIGNED_OUT_COOKIE}=1; Path=/; Max-Age=300; HttpOnly; SameSite=Lax".encode())
+
+
+def secrets() -> dict[str, Any] | None:
+    """The settings of sign-in as Streamlit wants them; None where there are none."""
+    settings = configured()
+    if settings is None:
+        return None
+    named = ("client_id", "client_secret", "cookie_secret")
+    held = {name: getattr(settings, name) for name in named}
+    return {"auth": {**held, "redirect_uri": settings.redirect_url, "server_metadata_url": settings.metadata_url}}
+
+
+app = st.App(Path(__file__).resolve().parents[1] / "app.py", middleware=[Middleware(Guarded)], secrets=secrets())

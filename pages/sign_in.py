@@ -1,25 +1,49 @@
-"""Sign in for development: choose an account. It is offered only to a browser on this machine."""
+"""Sign in and out: by the identity provider that is set up; where none is, by choosing an account for development."""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from pages import _frame as frame
+from pages._identity import configured, identity
 from pilots.accounts import development_sign_in
+from pilots.sessions import sign_out
 
 
 def main() -> None:
     """Show the screen."""
-    current = frame.signed_in()
-    st.title("Sign in" if current is None else "Sign out, or change account")
-    if not frame.on_loopback():
-        st.write("This server has no sign-in for browsers on other machines yet. Open it on the machine where it runs.")
-        return
+    current, provider = frame.signed_in(), configured()
+    st.title("Sign in" if current is None else frame.way_out())
     if current is not None:
         st.write(f"You are signed in as {frame.described(current)}.")
         if st.button("Sign out"):
-            del st.session_state["subject"]
-            frame.go_to("")
+            leave()
+    if provider is None:
+        choose_account()
+    elif current is None:
+        frame.way_in(provider)
+
+
+def leave() -> None:
+    """End the reader's session, here and for every copy of the cookie."""
+    if configured() is None:
+        del st.session_state["subject"]
+        frame.go_to("")
+    who = identity(st.context.cookies)
+    if who is not None:
+        sign_out(frame.store(), who)
+    st.logout()  # by an address where the server looks once more, and takes the cookies back
+
+
+def choose_account() -> None:
+    """Sign in for development: offered only to a browser on this machine."""
+    if not frame.on_loopback():
+        st.write("No sign-in is set up for browsers on other machines. Open it on the machine where it runs.")
+        st.caption("Whoever runs this server can set one up: docs/operators.md says how.")
+        return
+    if not frame.has_link():
+        st.write("Open the link that `pilots serve` wrote when it started: it has a key at its end. It is on the terminal.")
+        return
     st.caption("Development sign-in, on this machine only. No password is asked for.")
     choices = {frame.described(actor): actor.subject for actor in development_sign_in(frame.store())}
     if not choices:

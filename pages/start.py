@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages import _frame as frame
+from pages._identity import configured
 from pilots.access import actor_can
 from pilots.accounts import development_sign_in
 
@@ -13,8 +14,13 @@ def main() -> None:
     """Show the screen."""
     st.title("What each reform did")
     st.write("This platform takes in returns and published data, and estimates what each reform did.")
-    if not frame.on_loopback():
-        frame.boxed("error", "You are not signed in", ["This server has no sign-in for browsers on other machines yet."])
+    provider = configured()
+    if provider is not None:
+        st.header("Sign in")
+        frame.way_in(provider)
+        return
+    if not frame.development():
+        st.page_link("pages/sign_in.py", label="Sign in to go on")
         return
     administrator = next((actor for actor in development_sign_in(frame.store()) if actor_can(actor, "import_published")), None)
     if administrator is not None:

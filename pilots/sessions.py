@@ -27,7 +27,7 @@ SERVER = Actor("server", "The server", "server", (), LOCAL)  # who ends and refu
 
 PAUSED = "nothing was done for an hour"
 OVER = "it is eight hours since you signed in"
-SIGNED_OUT = "you signed out"
+SIGNED_OUT = "you signed out in another window"
 CLOSED = "the account was closed"
 ENDED_BY_OTHERS = "an administrator ended your session"
 STALE = "the sign-in took too long, or is an old one"

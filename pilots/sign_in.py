@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 from pilots.errors import UserError
 
 FILE_VARIABLE = "PILOTS_SIGN_IN_FILE"
+# The key of the link that `pilots serve` prints, for its own server process: it opens the development sign-in.
+LOCAL_KEY_VARIABLE = "PILOTS_LOCAL_KEY"
 # The names in the file; in the environment each is PILOTS_SIGN_IN_ and the name in capitals.
 NAMES = {
     "metadata_url": "the provider's address that ends with /.well-known/openid-configuration",
@@ -55,6 +57,11 @@ class SignIn:
     def encrypted(self) -> bool:
         """Whether browsers reach the service by TLS, so that its cookies travel by nothing else."""
         return urlsplit(self.redirect_url).scheme == "https"
+
+    @property
+    def address(self) -> str:
+        """Where browsers open the service."""
+        return self.redirect_url.removesuffix(CALLBACK)
 
     @property
     def host(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -19,6 +20,7 @@ from pilots.commands.shared import Session, task_command
 from pilots.demonstration import is_demonstration
 from pilots.demonstration.build import build_demonstration
 from pilots.errors import UserError
+from pilots.sign_in import LOCAL_KEY_VARIABLE, SignIn, sign_in_settings
 from pilots.storage import Store
 from pilots.storage.store import DATABASE_VARIABLE, DEFAULT_URL
 
@@ -30,17 +32,25 @@ ADDRESS = "127.0.0.1"
 @click.option("--demonstration", "with_demonstration", is_flag=True, help="Show the synthetic programme, in a store of its own.")
 @click.option("--port", type=click.IntRange(1, 65535), default=8501, show_default=True)
 def serve(session: Session, with_demonstration: bool, port: int) -> None:
-    """Open the screens in a browser, on this machine only.
+    """Open the screens in a browser, on this machine only, or for others too where sign-in is set up (docs/operators.md).
 
     The store is your own, and empty at first. With --demonstration it is one of synthetic data, built before the screens open.
     """
-    script, url = screens(), address_of_store(with_demonstration)
+    script, url, sign_in = screens(), address_of_store(with_demonstration), sign_in_settings()
     check_port(port)
-    with_store(session, url, with_demonstration)
-    where = f"http://{ADDRESS}:{port}"
-    session.tell({"url": where, "store": url, "demonstration": with_demonstration}, f"Open {where} in a browser. Ctrl+C stops.")
+    real = not with_store(session, url, with_demonstration, sign_in)
+    where, key = f"http://{ADDRESS}:{port}", secrets.token_urlsafe(24)
+    if sign_in is not None:
+        words = (
+            f"Open {sign_in.address} in a browser: whoever has an account can sign in. Your proxy finds the server at {where}."
+        )
+    else:
+        words = f"Open {where}{f'/?key={key}' if real else ''} in a browser. Ctrl+C stops."
+        words += "\nWhoever has this link can act with every development account: keep it to yourself." if real else ""
+    link = sign_in.address if sign_in else f"{where}/?key={key}" if real else where
+    session.tell({"url": where, "open": link, "store": url, "demonstration": with_demonstration}, words)
     sys.stdout.flush()
-    code = run_screens(script, url, port)
+    code = run_screens(script, url, port, key if real else "", sign_in)
     if code > 0:
         raise click.exceptions.Exit(code)
 
@@ -52,7 +62,7 @@ def demonstration(session: Session) -> None:
     What is built already is kept; work that was interrupted goes on. PILOTS_DATABASE_URL chooses another store.
     """
     url = address_of_store(True)
-    with_store(session, url, True)
+    with_store(session, url, True, None)
     session.tell(
         {"store": url, "demonstration": True}, f"The demonstration programme is in {url}. See it: pilots serve --demonstration"
     )
@@ -63,17 +73,23 @@ def address_of_store(with_demonstration: bool) -> str:
     return os.environ.get(DATABASE_VARIABLE) or (DEMONSTRATION_URL if with_demonstration else DEFAULT_URL)
 
 
-def with_store(session: Session, url: str, with_demonstration: bool) -> None:
-    """Make the store ready for the screens: the demonstration programme, or accounts to sign in with."""
+def with_store(session: Session, url: str, with_demonstration: bool, sign_in: SignIn | None) -> bool:
+    """Make the store ready for the screens: the demonstration programme, or accounts for development where nobody else signs in.
+
+    Returns:
+        Whether it holds the demonstration.
+    """
     store = Store.open(url)
     try:
+        synthetic = is_demonstration(store)
         if with_demonstration:
-            if not is_demonstration(store):
+            if not synthetic:
                 session.remark("Building the demonstration programme. The first time this takes two to three minutes.")
             with session.progress("Building the demonstration programme") as tell:
                 build_demonstration(store, session.actor, progress=tell)
-        elif not is_demonstration(store):
+        elif not synthetic and sign_in is None:
             add_development_accounts(store, session.actor)
+        return with_demonstration or synthetic
     finally:
         store.close()
 
@@ -112,11 +128,17 @@ def settings(folder: Path) -> list[str]:
     return [word for pair in texts.items() for word in pair]
 
 
-def run_screens(script: Path, url: str, port: int) -> int:
+def run_screens(script: Path, url: str, port: int, key: str, sign_in: SignIn | None) -> int:
     """Run the screens, guarded (`pages/_server.py`), until they end; what is printed goes to the error stream. Gives the code."""
     options = [*settings(script.parent), "--server.port", str(port), "--server.address", ADDRESS, "--server.headless", "true"]
+    if sign_in is not None:
+        options += ["--server.allowedHosts", sign_in.host]
     command = [sys.executable, "-m", "streamlit", "run", str(script.parent / "pages" / "_server.py"), *options]
-    with subprocess.Popen(command, env={**os.environ, DATABASE_VARIABLE: url}, stdout=sys.stderr.fileno()) as child:
+    # By the environment, not by options, which every user of the machine can list.
+    held = {DATABASE_VARIABLE: url, LOCAL_KEY_VARIABLE: key, "PYTHONPATH": _path(script.parent)}
+    if sign_in is not None:
+        held["STREAMLIT_SERVER_COOKIE_SECRET"] = sign_in.cookie_secret
+    with subprocess.Popen(command, env={**os.environ, **held}, stdout=sys.stderr.fileno()) as child:
 
         def stop(_number: int, _frame: Any) -> None:
             child.terminate()
@@ -124,3 +146,8 @@ def run_screens(script: Path, url: str, port: int) -> int:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, stop)
         return child.wait()
+
+
+def _path(root: Path) -> str:
+    """Where Python looks for modules: beside the screens first, since the server in front of them is one of them."""
+    return os.pathsep.join([str(root), *filter(None, [os.environ.get("PYTHONPATH")])])

@@ -1,5 +1,6 @@
 """The real server on a demonstration store, a browser that looks at it, and what every look asserts."""
 
+import json
 import os
 import socket
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from oidc_provider_mock import run_server_in_thread
 from playwright.sync_api import Browser, Page, Request, sync_playwright
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -64,24 +66,49 @@ def wait_until_healthy(address: str, process: subprocess.Popen[str]) -> None:
 
 
 @pytest.fixture(scope="session")
+def provider() -> Iterator[str]:
+    """A real OpenID Connect provider that asks nobody for a password. Gives its address, which is its issuer."""
+    with run_server_in_thread(port=free_port()) as server:
+        yield f"http://127.0.0.1:{server.server_port}"
+
+
+@pytest.fixture(scope="session")
+def with_provider(provider: str, serve: Callable[..., str]) -> Callable[..., str]:
+    """Start `pilots serve` on a store with sign-in set up, and give its address; another one where a proxy stands before it."""
+
+    def start(database: str, *options: str, address: str = "", port: int = 0) -> str:
+        port = port or free_port()
+        settings = {
+            "METADATA_URL": f"{provider}/.well-known/openid-configuration",
+            "CLIENT_ID": "evidence",
+            "CLIENT_SECRET": "no secret",
+            "REDIRECT_URL": f"{address or f'http://127.0.0.1:{port}'}/oauth2callback",
+            "COOKIE_SECRET": "0123456789abcdef" * 4,
+        }
+        environment = {f"PILOTS_SIGN_IN_{name}": value for name, value in settings.items()}
+        return serve(database, *options, port=port, environment=environment)
+
+    return start
+
+
+@pytest.fixture(scope="session")
 def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., str]]:
-    """Start `pilots serve` on a store and give its address."""
+    """Start `pilots serve` on a store and give the link that it prints; `port` and `environment` are for sign-in."""
     running: list[subprocess.Popen[str]] = []
 
-    def start(database: str, *options: str) -> str:
-        port = free_port()
-        log = (tmp_path_factory.mktemp("server") / "log.txt").open("w", encoding="utf-8")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "pilots", "serve", "--port", str(port), *options],
-            env={**os.environ, "PILOTS_DATABASE_URL": database},
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+    def start(database: str, *options: str, port: int = 0, environment: dict[str, str] | None = None) -> str:
+        port, folder = port or free_port(), tmp_path_factory.mktemp("server")
+        with (folder / "said.json").open("w") as said, (folder / "log.txt").open("w") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "pilots", "serve", "--json", "--port", str(port), *options],
+                env={**os.environ, "PILOTS_DATABASE_URL": database, **(environment or {})},
+                stdout=said,
+                stderr=log,
+                text=True,
+            )
         running.append(process)
-        address = f"http://127.0.0.1:{port}"
-        wait_until_healthy(address, process)
-        return address
+        wait_until_healthy(f"http://127.0.0.1:{port}", process)
+        return str(json.loads((folder / "said.json").read_text())["open"])
 
     yield start
     for process in running:
@@ -101,7 +128,8 @@ class Looker:
         page.on("request", self._note)
 
     def _note(self, request: Request) -> None:
-        inside = ("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:", "about:")
+        # The last is the style sheet of the provider that the tests sign in with: not a page of ours.
+        inside = ("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:", "about:", "https://cdn.jsdelivr.net/npm/@picocss/")
         if not request.url.startswith(inside):
             self.strangers.append(request.url)
 
@@ -149,6 +177,15 @@ class Looker:
         self.press("Sign in")
         # The reader's first screen may take a while to come; until then the one before still stands.
         self.page.wait_for_function("() => !(document.querySelector('h1')?.innerText ?? 'Sign').startsWith('Sign')")
+        self.settled()
+
+    def come_from(self, subject: str, button: str = "Sign in") -> None:
+        """Sign in at the provider as somebody, and come back."""
+        self.page.get_by_test_id("stMain").get_by_role("button", name=button, exact=True).click()
+        self.page.locator('input[name="sub"]').fill(subject)
+        self.page.get_by_role("button", name="Authorize").click()
+        self.page.wait_for_selector("h1:has-text('')")
+        self.page.wait_for_selector(SETTLED)
         self.settled()
 
     def text(self) -> str:

@@ -129,14 +129,19 @@ class Screen:
 
 @pytest.fixture
 def screen(database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Screen]]:
-    """Open the screens on a store (the test's own one, if none is named) from a browser that names this host."""
+    """Open the screens on a store (the test's own one, if none is named) from a browser that names this host.
 
-    def open_screens(url: str = database, host: str = "127.0.0.1:8501") -> Screen:
+    It opened the link that the server printed, unless `link` is False.
+    """
+
+    def open_screens(url: str = database, host: str = "127.0.0.1:8501", link: bool = True) -> Screen:
         st.cache_resource.clear()
         st.cache_data.clear()
         monkeypatch.setenv("PILOTS_DATABASE_URL", url)
         monkeypatch.setattr(ContextProxy, "headers", property(lambda _: {"Host": host}))
         monkeypatch.setattr(ContextProxy, "ip_address", None)
+        monkeypatch.setattr(ContextProxy, "cookies", property(lambda _: {"pilots_local_8501": "key"} if link else {}))
+        monkeypatch.setenv("PILOTS_LOCAL_KEY", "key")
         monkeypatch.setattr(app_test, "PagesManager", VisitedBefore)
         return Screen()
 

@@ -34,8 +34,16 @@ def test_an_empty_store_offers_to_import_published_data(own: Store, screen: Call
 
 def test_a_browser_from_elsewhere_is_offered_nothing(own: Store, screen: Callable[..., Any]) -> None:
     shown = screen(host="evidence.example.org")
-    assert "no sign-in for browsers on other machines" in shown.words
     assert shown.buttons == []
+    shown.go("pages/sign_in.py")
+    assert "No sign-in is set up for browsers on other machines" in shown.words and shown.buttons == []
+
+
+def test_a_browser_without_the_link_that_the_server_printed_is_offered_nothing(own: Store, screen: Callable[..., Any]) -> None:
+    shown = screen(link=False)
+    assert shown.buttons == []
+    shown.go("pages/sign_in.py")
+    assert "Open the link that" in shown.words and shown.buttons == []
 
 
 @pytest.mark.parametrize(

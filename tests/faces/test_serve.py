@@ -58,12 +58,17 @@ def test_the_server_answers_on_loopback_and_ends_when_told(database: str) -> Non
         policy = headers["Content-Security-Policy"]
         assert "script-src 'self' 'sha256-" in policy and "unsafe-eval" not in policy
         assert headers["X-Frame-Options"] == "DENY" and headers["X-Content-Type-Options"] == "nosniff"
-        with pytest.raises(HTTPError, match="404"):
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/metrics", timeout=5)
+        for hidden in ("metrics", "agent/openapi.json"):
+            with pytest.raises(HTTPError, match="404"):
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/{hidden}", timeout=5)
+        with pytest.raises(HTTPError, match="401"):
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/upload_file/x/1", timeout=5)
     finally:
         process.terminate()
     said, _ = process.communicate(timeout=30)
-    assert json.loads(said) == {"url": f"http://127.0.0.1:{port}", "store": database, "demonstration": False}
+    told = json.loads(said)
+    assert told.pop("open").startswith(f"http://127.0.0.1:{port}/?key=")
+    assert told == {"url": f"http://127.0.0.1:{port}", "store": database, "demonstration": False}
     assert process.returncode == 0
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port)) != 0, "the server has ended with the command"

@@ -5,7 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from pilots.__main__ import pilots
 from pilots.sign_in import FILE_VARIABLE, SignInError, sign_in_settings, variable
 
 WHOLE = {
@@ -78,3 +80,11 @@ def test_a_file_that_cannot_be_used_is_told(file: Callable[..., Path], text: str
         sign_in_settings({FILE_VARIABLE: str(file(text, mode))})
     with pytest.raises(SignInError, match="cannot be read"):
         sign_in_settings({FILE_VARIABLE: "no-such-file.toml"})
+
+
+def test_the_server_does_not_start_with_half_of_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PILOTS_DATABASE_URL", f"sqlite:///{tmp_path / 'own.sqlite'}")
+    monkeypatch.setenv(variable("client_id"), "evidence")
+    result = CliRunner().invoke(pilots, ["serve", "--json"])
+    assert result.exit_code == 1 and variable("client_secret") in json.loads(result.stdout)["error"]
+    assert not (tmp_path / "own.sqlite").exists()
