@@ -3,12 +3,14 @@
 import fcntl
 import os
 import shutil
+import sqlite3
 import subprocess
 import tempfile
 import time
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -18,12 +20,13 @@ from sqlalchemy.engine import make_url
 from data_contracts import load_contract
 from pilots.access import APPROVER, EVALUATOR, LOCAL_ADMINISTRATOR, Actor
 from pilots.accounts import add_development_accounts, development_sign_in
+from pilots.backups import back_up, restore
 from pilots.demonstration.build import build_demonstration
 from pilots.periods import parse
 from pilots.places import current_authorities, region_names
 from pilots.receipts import Receipt
 from pilots.returns import accept_return, sign_off_return
-from pilots.storage import METADATA, Store
+from pilots.storage import METADATA, Store, copies
 
 ROOT = Path(__file__).resolve().parents[1]
 # Tests run side by side already: what they estimate stays in their process, unless they say otherwise.
@@ -48,14 +51,6 @@ def shared() -> Path:
 @pytest.fixture
 def sqlite_url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'store.sqlite'}"
-
-
-@pytest.fixture
-def store(sqlite_url: str) -> Iterator[Store]:
-    """A new SQLite store."""
-    opened = Store.open(sqlite_url)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture(scope="session")
@@ -124,14 +119,72 @@ def any_url(request: pytest.FixtureRequest) -> str:
     return str(request.getfixturevalue(f"{request.param}_url"))
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def any_store(request: pytest.FixtureRequest) -> Iterator[Store]:
-    """A store with nothing in it, on each database in turn; whoever tampers with its tables has one of their own."""
+def _opened(request: pytest.FixtureRequest) -> Iterator[Store]:
     shared_with_others = request.param == "postgresql" and "tamper" not in request.fixturenames
     url = request.getfixturevalue("emptied")() if shared_with_others else request.getfixturevalue(f"{request.param}_url")
     opened = Store.open(url)
     yield opened
     opened.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def any_store(request: pytest.FixtureRequest) -> Iterator[Store]:
+    """A store with nothing in it, on each database in turn; whoever tampers with its tables has one of their own."""
+    yield from _opened(request)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def store(request: pytest.FixtureRequest) -> Iterator[Store]:
+    """The same, but on PostgreSQL in the slow suite only; tests/databases.py has marks for other choices."""
+    yield from _opened(request)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)], scope="session")
+def lasting_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], str]:
+    """Gives the URL of a new store for what is made once and read by many tests: on PostgreSQL in the slow suite."""
+    if request.param == "postgresql":
+        made: Callable[[], str] = request.getfixturevalue("new_schema")
+        return made
+    return lambda: f"sqlite:///{tmp_path_factory.mktemp('lasting') / 'store.sqlite'}"
+
+
+@pytest.fixture(scope="session")
+def restored_tables(new_schema: Callable[[], str], tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], str]:
+    """Gives the name of a PostgreSQL schema that holds what an SQLite store does: brought there once, by a backup."""
+    known: dict[Path, str] = {}
+
+    def tables(path: Path) -> str:
+        if path not in known:
+            archive, source = tmp_path_factory.mktemp("restored") / "a.zip", Store.open(f"sqlite:///{path}")
+            back_up(source, LOCAL_ADMINISTRATOR, archive)
+            source.close()
+            store = Store.open(new_schema())
+            assert restore(store, LOCAL_ADMINISTRATOR, archive).faults == ()
+            with store.engine.connect() as connection:
+                known[path] = str(connection.exec_driver_sql("SELECT current_schema").scalar_one())
+            store.close()
+        return known[path]
+
+    return tables
+
+
+@pytest.fixture
+def fill_from(request: pytest.FixtureRequest) -> Callable[[Store, Path], None]:
+    """Fills an empty store with what stands in an SQLite file: `fill_from(store, path)`."""
+
+    def fill(store: Store, path: Path) -> None:
+        if store.engine.dialect.name == "sqlite":
+            with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(str(store.engine.url.database))) as target:
+                source.backup(target)
+            return
+        name = request.getfixturevalue("restored_tables")(path)
+        with store.engine.begin() as connection:
+            for table in METADATA.sorted_tables:
+                columns = ", ".join(f'"{column.name}"' for column in table.columns)
+                connection.exec_driver_sql(f"INSERT INTO {table.name} ({columns}) SELECT {columns} FROM {name}.{table.name}")
+                copies.go_on_counting(connection, table)
+
+    return fill
 
 
 @pytest.fixture

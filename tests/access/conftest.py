@@ -13,7 +13,7 @@ from pilots import backups, deadlines, returns
 from pilots.access import APPROVER, EVALUATOR, LEAD, LOCAL_ADMINISTRATOR, Actor
 from pilots.accounts import add_development_accounts
 from pilots.plans import named_plan
-from pilots.storage import METADATA, Store, copies
+from pilots.storage import Store
 
 EHCP, NORTH_EAST, NORTH_WEST = "ehcp_process", "E12000001", "E12000002"
 SENDER = Actor("sender", "Sender", LEAD, (NORTH_EAST,))
@@ -89,19 +89,10 @@ def _ehcp() -> bytes:
     return "\n".join([names, *rows, ""]).encode()
 
 
-@pytest.fixture(scope="session")
-def world_tables(world: World, new_schema: Callable[[], str]) -> str:
-    """The name of a PostgreSQL schema that holds what the world's store does."""
-    store = Store.open(new_schema())
-    backups.restore(store, LOCAL_ADMINISTRATOR, world.facts.backup)
-    with store.engine.connect() as connection:
-        name = str(connection.exec_driver_sql("SELECT current_schema").scalar_one())
-    store.close()
-    return name
-
-
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
-def fresh(request: pytest.FixtureRequest, world: World, tmp_path: Path) -> Iterator[Callable[[], Store]]:
+def fresh(
+    request: pytest.FixtureRequest, world: World, tmp_path: Path, fill_from: Callable[[Store, Path], None]
+) -> Iterator[Callable[[], Store]]:
     """Makes a store of its own from the world's, as often as it is called; PostgreSQL has one, which is filled anew each time."""
     opened: list[Store] = []
 
@@ -111,15 +102,10 @@ def fresh(request: pytest.FixtureRequest, world: World, tmp_path: Path) -> Itera
         return Store.open(f"sqlite:///{copy}")
 
     def filled() -> Store:
-        name = request.getfixturevalue("world_tables")
         for store in opened:
             store.close()
         store = Store.open(request.getfixturevalue("emptied")())
-        with store.engine.begin() as connection:
-            for table in METADATA.sorted_tables:
-                columns = ", ".join(f'"{column.name}"' for column in table.columns)
-                connection.exec_driver_sql(f"INSERT INTO {table.name} ({columns}) SELECT {columns} FROM {name}.{table.name}")
-                copies.go_on_counting(connection, table)
+        fill_from(store, world.path)
         return store
 
     def make() -> Store:

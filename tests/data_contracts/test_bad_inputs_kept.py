@@ -1,8 +1,7 @@
 """Every bad input at the door of the store: its bytes are kept, unless they hold identifiers, and what was found beside."""
 
 import hashlib
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -21,10 +20,9 @@ PLACE = ("rule", "severity", "row", "cell")
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+def kept(lasting_url: Callable[[], str]) -> Iterator[Store]:
     """One store for all bad inputs."""
-    folder: Path = tmp_path_factory.mktemp("kept")
-    store = Store.open(f"sqlite:///{folder / 'store.sqlite'}")
+    store = Store.open(lasting_url())
     yield store
     store.close()
 

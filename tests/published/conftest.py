@@ -46,13 +46,6 @@ CsvMaker = Callable[..., str]
 ZipMaker = Callable[..., bytes]
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store.open(f"sqlite:///{tmp_path}/s.sqlite")
-    yield opened
-    opened.close()
-
-
 @pytest.fixture(scope="session")
 def make_csv() -> CsvMaker:
     """Text of a data file: one row for each (period, code, *cells), all totals; a region's code makes its row."""
@@ -115,11 +108,11 @@ def release_bytes() -> Callable[[str], bytes]:
 
 @pytest.fixture(scope="session")
 def real(
-    release_bytes: Callable[[str], bytes], tmp_path_factory: pytest.TempPathFactory
+    release_bytes: Callable[[str], bytes], lasting_url: Callable[[], str]
 ) -> Iterator[tuple[Store, dict[str, ImportReport]]]:
     """A store with the real releases of 2025 and 2022, imported in this order, and their reports."""
     contents = {edition: release_bytes(edition) for edition in ("2025", "2022")}
-    opened = Store.open(f"sqlite:///{tmp_path_factory.mktemp('real')}/s.sqlite")
+    opened = Store.open(lasting_url())
     reports = {
         edition: import_ees(opened, LOCAL_ADMINISTRATOR, f"education-health-and-care-plans_{edition}.zip", content)
         for edition, content in contents.items()

@@ -35,6 +35,7 @@ from pilots.published.cells import SPREADSHEET_NUMBER, classified
 from pilots.published.lait_mapping import AGGREGATES, authority_of, period_of
 from pilots.published.lait_table import COLUMNS, PUBLICATION, is_long_table
 from pilots.storage import Store
+from tests.databases import on_both_at_once
 
 HEADER = ["Short Desc", "Data item", "Years", "LA and Regions", "Values", "LA Number", "Region"]
 NAMES = {
@@ -295,6 +296,7 @@ def test_the_same_bytes_again_change_nothing(store: Store, bring: Take) -> None:
     assert len(vintages(store, LOCAL_ADMINISTRATOR)) == 1
 
 
+@on_both_at_once
 def test_a_later_file_restates_and_one_with_other_measures_does_not(store: Store, bring: Take) -> None:
     bring([("TotAbs", "2024", "805", "7"), ("Premium", "2025-26", "805", "1")])
     other = bring([("TotPermEx", "2015/16", "805", "1")])

@@ -1,6 +1,6 @@
 """The real table of the Local Authority Interactive Tool, where it is at hand: what comes in, and that it agrees with EES."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -22,11 +22,11 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def lait(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Real]:
+def lait(lasting_url: Callable[[], str]) -> Iterator[Real]:
     path = HERE / NAME
     if not path.exists():
         pytest.skip(f"the real table is not at hand (../shared/data/lait/{NAME})")
-    store = Store.open(f"sqlite:///{tmp_path_factory.mktemp('lait')}/s.sqlite")
+    store = Store.open(lasting_url())
     yield store, import_lait(store, LOCAL_ADMINISTRATOR, NAME, path.read_bytes())
     store.close()
 

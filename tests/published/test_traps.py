@@ -9,12 +9,14 @@ from pilots.access import LOCAL_ADMINISTRATOR
 from pilots.published import ImportReport, import_ees, measure_values, report, vintages
 from pilots.storage import Store
 from pilots.storage.audit import events
+from tests.databases import on_both_at_once
 
 Take = Callable[[str, bytes], ImportReport]
 CsvMaker = Callable[..., str]
 ZipMaker = Callable[..., bytes]
 
 
+@on_both_at_once
 def test_symbols_blank_and_zero_stay_apart(store: Store, take: Take, make_csv: CsvMaker) -> None:
     signs = ["z", "x", "c", "low", "k", "u", "~", ":", ".", "..", "-"]
     rows = [line(str(2000 + at), "E06000001", sign) for at, sign in enumerate([*signs, "", "0", " 7 ", "1e+05", "12.5"])]
@@ -313,6 +315,7 @@ def test_edition_of_a_file_by_school_year(take: Take, make_csv: CsvMaker) -> Non
     assert take("caseload.csv", text.encode()).edition == "2025"
 
 
+@on_both_at_once
 def test_the_very_same_bytes_change_nothing(store: Store, take: Take, make_csv: CsvMaker) -> None:
     content = make_csv([line("2024", "E06000001")]).encode()
     first = take(NAME, content)
@@ -326,6 +329,7 @@ def test_the_very_same_bytes_change_nothing(store: Store, take: Take, make_csv: 
         assert [event["detail"]["step"] for event in events(connection)] == ["imported", "received"]
 
 
+@on_both_at_once
 def test_restatement_is_listed_and_overwrites_nothing(store: Store, take: Take, make_csv: CsvMaker) -> None:
     def rows(percent: str, issued: str) -> list[tuple[str, ...]]:
         return [
@@ -391,6 +395,7 @@ def test_the_newest_edition_counts_by_whole_periods(store: Store, take: Take, ma
     assert set(table["source"]) == {f"{NAME}: plans_issued_den"}
 
 
+@on_both_at_once
 def test_someone_else_imports_the_same_file_meanwhile(store: Store, make_csv: CsvMaker) -> None:
     content = make_csv([line("2024", "E06000001")]).encode()
     others: list[ImportReport] = []

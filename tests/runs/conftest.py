@@ -69,11 +69,6 @@ def known() -> Figures:
     return figures()
 
 
-@pytest.fixture
-def own_store(tmp_path: Path) -> Store:
-    return Store.open(f"sqlite:///{tmp_path / 'runs.sqlite'}")
-
-
 def released_into(
     store: Store, known: Figures, symbols: Mapping[tuple[str, int], str] | None = None, name: str = "first"
 ) -> Release:
@@ -84,8 +79,8 @@ def released_into(
 
 
 @pytest.fixture
-def released(own_store: Store) -> Callable[..., Release]:
-    return partial(released_into, own_store)
+def released(store: Store) -> Callable[..., Release]:
+    return partial(released_into, store)
 
 
 @pytest.fixture(scope="session")

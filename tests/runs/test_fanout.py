@@ -29,7 +29,12 @@ from pilots.plans import Plan, named_plan, register_plan
 from pilots.releases import Release
 from pilots.storage import Store
 from pilots.storage.base import now
+from tests.databases import on_sqlite_only
 from tests.runs.small import small_plan
+
+workers_alone = on_sqlite_only(
+    "workers know no store: the process that was called reads and writes it, and is killed on both below"
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 TWO = ["timeliness_20_weeks", "timeliness_20_weeks_excluding_exceptions"]
@@ -43,10 +48,10 @@ def plan_file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def ready(own_store: Store, known: Any, released: Callable[..., Release]) -> Store:
+def ready(store: Store, known: Any, released: Callable[..., Release]) -> Store:
     """A store with a release that the small plan asks."""
     released(known)
-    return own_store
+    return store
 
 
 def speak(store: Store, *typed: str, workers: str = "1", backend: str = "", path: Path | None = None) -> dict[str, Any]:
@@ -89,6 +94,7 @@ def killed(store: Store, typed: Sequence[str], how: Callable[[subprocess.Popen[b
 
 
 @pytest.mark.slow
+@workers_alone
 def test_one_worker_and_two_give_the_same_document(ready: Store, plan_file: Path) -> None:
     one = runs.evaluate(ready, LOCAL_ADMINISTRATOR, small_plan()).document
     two = speak(ready, "evaluate", str(plan_file), workers="2")
@@ -135,6 +141,7 @@ def gone(process: int) -> bool:
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc").exists(), reason="workers are found under /proc")
 @pytest.mark.parametrize("whom", ["parent", "worker"])
+@workers_alone
 def test_two_workers_killed_go_on_to_the_same_digests(
     ready: Store, tmp_path: Path, whom: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -164,6 +171,7 @@ def test_two_workers_killed_go_on_to_the_same_digests(
     assert [one["results_digest"] for one in again] == [run.document["results_digest"] for run in undisturbed]
 
 
+@workers_alone
 def test_ctrl_c_says_that_the_same_command_goes_on(ready: Store, plan_file: Path, capfd: pytest.CaptureFixture[str]) -> None:
     code = killed(ready, ("evaluate", str(plan_file)), lambda run: os.killpg(run.pid, signal.SIGINT))
     said = capfd.readouterr().err
@@ -254,6 +262,7 @@ def known():
 
 
 @pytest.mark.slow
+@workers_alone
 def test_another_backend_of_joblib_does_the_work(
     ready: Store, plan_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

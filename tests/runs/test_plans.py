@@ -1,13 +1,12 @@
 """Plans: the shipped ones load; each way of being wrong is said by name; a registered version stays as it is."""
 
-from pathlib import Path
-
 import pytest
 import yaml
 
 from pilots.access import LOCAL_ADMINISTRATOR, Actor, NotAllowed
 from pilots.plans import Plan, PlanError, load_plan, named_plan, plans, register_plan, shipped_plans
 from pilots.storage import Store
+from tests.databases import on_both_at_once
 
 GOOD = named_plan("ehcp_timeliness").text
 
@@ -88,23 +87,19 @@ def test_what_is_no_plan_at_all(text: str) -> None:
         load_plan(text)
 
 
-@pytest.fixture
-def plan_store(tmp_path: Path) -> Store:
-    return Store.open(f"sqlite:///{tmp_path / 'plans.sqlite'}")
-
-
-def test_a_registered_plan_cannot_be_changed(plan_store: Store) -> None:
+@on_both_at_once
+def test_a_registered_plan_cannot_be_changed(store: Store) -> None:
     plan = load_plan(GOOD)
-    register_plan(plan_store, LOCAL_ADMINISTRATOR, plan)
-    register_plan(plan_store, LOCAL_ADMINISTRATOR, plan)
+    register_plan(store, LOCAL_ADMINISTRATOR, plan)
+    register_plan(store, LOCAL_ADMINISTRATOR, plan)
     with pytest.raises(PlanError, match="give the new one a new version"):
-        register_plan(plan_store, LOCAL_ADMINISTRATOR, load_plan(changed(level=0.9)))
-    register_plan(plan_store, LOCAL_ADMINISTRATOR, load_plan(changed(level=0.9, version="3")))
-    found: list[Plan] = plans(plan_store, LOCAL_ADMINISTRATOR)
+        register_plan(store, LOCAL_ADMINISTRATOR, load_plan(changed(level=0.9)))
+    register_plan(store, LOCAL_ADMINISTRATOR, load_plan(changed(level=0.9, version="3")))
+    found: list[Plan] = plans(store, LOCAL_ADMINISTRATOR)
     assert [(one.plan, one.version) for one in found] == [("ehcp_timeliness", "2"), ("ehcp_timeliness", "3")]
 
 
-def test_a_lead_registers_no_plan(plan_store: Store) -> None:
+def test_a_lead_registers_no_plan(store: Store) -> None:
     lead = Actor("lead", "Lead", "lead", ("E12000001",))
     with pytest.raises(NotAllowed):
-        register_plan(plan_store, lead, load_plan(GOOD))
+        register_plan(store, lead, load_plan(GOOD))

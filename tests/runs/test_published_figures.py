@@ -3,6 +3,7 @@
 import csv
 import io
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,12 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def questions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    store = Store.open(f"sqlite:///{tmp_path_factory.mktemp('published') / 'store.sqlite'}")
+def questions(lasting_url: Callable[[], str]) -> dict[str, dict[str, Any]]:
+    store = Store.open(lasting_url())
     published.import_ees(store, LOCAL_ADMINISTRATOR, ZIP.name, ZIP.read_bytes())
     releases.make_release(store, LOCAL_ADMINISTRATOR, "as published")
     made = [runs.evaluate(store, LOCAL_ADMINISTRATOR, named_plan(name)) for name in ("ehcp_timeliness", "new_plans_mainstream")]
+    store.close()
     return {one["outcome"]: one for run in made for one in run.document["questions"]}
 
 

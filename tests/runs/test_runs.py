@@ -1,14 +1,11 @@
 """The trip from a published release and a plan to evidence, and back again by a rerun, on figures whose answer is known."""
 
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import sqlalchemy
 import yaml
 
 from pilots import published, releases, runs
@@ -20,6 +17,9 @@ from pilots.places import alike, authorities, bordering, partnerships
 from pilots.plans import Plan, load_plan, named_plan
 from pilots.releases import Release, ReleaseChanged
 from pilots.storage import Store
+from tests.databases import on_both_at_once, on_sqlite_only
+
+estimates_alone = on_sqlite_only("estimates are worked out in memory: test_restored.py has the same ones from either database")
 
 Known = dict[tuple[str, int], tuple[int, int]]
 LEFT_OUT = {"E09000001", "E06000053"}
@@ -46,11 +46,10 @@ def by_hand(known: Known, keep: set[str] | None = None) -> float:
 
 
 @pytest.fixture
-def run(own_store: Store, run_once: tuple[Path, runs.Run]) -> runs.Run:
+def run(store: Store, run_once: tuple[Path, runs.Run], fill_from: Callable[[Store, Path], None]) -> runs.Run:
     """The run of the shipped plan on the figures without gaps; made once and copied into each test's own store."""
     path, made = run_once
-    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(str(own_store.engine.url.database))) as target:
-        source.backup(target)
+    fill_from(store, path)
     return made
 
 
@@ -114,14 +113,15 @@ def test_every_check_is_there_and_says_what_it_found(run: runs.Run) -> None:
     assert found["co_interventions"]["not_estimable"]["remedy"] == "List them under co_interventions in the plan."
 
 
-def test_a_plan_can_name_placebo_outcomes_other_programmes_and_looks(run: runs.Run, own_store: Store) -> None:
+@estimates_alone
+def test_a_plan_can_name_placebo_outcomes_other_programmes_and_looks(run: runs.Run, store: Store) -> None:
     asked = plan(
         placebo_outcomes=["timeliness_20_weeks_excluding_exceptions"],
         co_interventions={"Safety Valve": ["E08000002", "E09000007"]},
         looks={"planned": 4, "look": 2},
         inference={"draws": 199, "seed": 5},
     )
-    found = answer(runs.evaluate(own_store, RESEARCHER_ACTOR, asked))
+    found = answer(runs.evaluate(store, RESEARCHER_ACTOR, asked))
     rows = {one["check"]: one for one in found["checks"]}
     assert rows["placebo_outcomes"]["rows"][0]["estimate"] == pytest.approx(found["headline"]["estimate"], rel=0.5)
     assert [row["without"] for row in rows["co_interventions"]["rows"]] == ["Safety Valve"]
@@ -151,11 +151,12 @@ def test_the_warnings_that_belong_to_the_outcome_are_there(run: runs.Run) -> Non
     assert len(twin["reading"]) == 3
 
 
+@estimates_alone
 def test_a_missing_authority_with_the_reform_is_named_with_its_symbol(
-    own_store: Store, known: Known, released: Callable[..., Release]
+    store: Store, known: Known, released: Callable[..., Release]
 ) -> None:
     released(known, symbols={("E06000016", 2023): "x"})
-    found = answer(runs.evaluate(own_store, RESEARCHER_ACTOR, named_plan("ehcp_timeliness")))
+    found = answer(runs.evaluate(store, RESEARCHER_ACTOR, named_plan("ehcp_timeliness")))
     (said,) = [one["text"] for one in found["warnings"] if one["kind"] == "missing_authority"]
     assert said.startswith("Leicester has no figure for 2023 (“x”).")
     assert found["design"]["missing_treated_cells"] == 1
@@ -163,59 +164,59 @@ def test_a_missing_authority_with_the_reform_is_named_with_its_symbol(
     assert found["headline"]["estimate"] == pytest.approx(by_hand(known, kept), rel=1e-12)
 
 
-def test_more_gaps_than_can_be_named_are_counted(own_store: Store, known: Known, released: Callable[..., Release]) -> None:
+@estimates_alone
+def test_more_gaps_than_can_be_named_are_counted(store: Store, known: Known, released: Callable[..., Release]) -> None:
     released(known, symbols={(code, 2020): "c" for code in partnerships()["authority"][:9]})
-    texts = [one["text"] for one in answer(runs.evaluate(own_store, RESEARCHER_ACTOR, named_plan("ehcp_timeliness")))["warnings"]]
+    texts = [one["text"] for one in answer(runs.evaluate(store, RESEARCHER_ACTOR, named_plan("ehcp_timeliness")))["warnings"]]
     assert "9 of 32 authorities with the reform lack a figure for some period (9 cells)." in texts
 
 
-def test_the_run_says_where_it_comes_from(run: runs.Run, own_store: Store) -> None:
-    document, release = run.document, releases.release(own_store, LOCAL_ADMINISTRATOR)
+@on_both_at_once
+def test_the_run_says_where_it_comes_from(run: runs.Run, store: Store) -> None:
+    document, release = run.document, releases.release(store, LOCAL_ADMINISTRATOR)
     assert document["release_digest"] == release.digest
     assert document["plan_digest"] == named_plan("ehcp_timeliness").digest
     assert document["code_version"].startswith("0.1.0 (source ")
     assert document["synthetic"] is False
     assert answer(run)["truth"] is None
-    assert runs.run(own_store, RESEARCHER_ACTOR, run.run_id) == run
-    assert [one.run_id for one in runs.runs(own_store, RESEARCHER_ACTOR)] == [run.run_id]
+    assert runs.run(store, RESEARCHER_ACTOR, run.run_id) == run
+    assert [one.run_id for one in runs.runs(store, RESEARCHER_ACTOR)] == [run.run_id]
 
 
-def test_a_rerun_gives_the_same_numbers_bit_for_bit(run: runs.Run, own_store: Store) -> None:
-    again = runs.rerun(own_store, RESEARCHER_ACTOR, run.run_id)
+@estimates_alone
+def test_a_rerun_gives_the_same_numbers_bit_for_bit(run: runs.Run, store: Store) -> None:
+    again = runs.rerun(store, RESEARCHER_ACTOR, run.run_id)
     assert again.same
     assert again.differences == ()
     assert again.results_digest == run.document["results_digest"]
 
 
 def test_a_restatement_changes_nothing_in_a_run_and_the_next_release_sees_it(
-    run: runs.Run, own_store: Store, known: Known, released: Callable[..., Release]
+    run: runs.Run, store: Store, known: Known, released: Callable[..., Release]
 ) -> None:
     known["E06000016", 2024] = (200, 10)
     released(known, name="second")
-    assert runs.rerun(own_store, RESEARCHER_ACTOR, run.run_id).same
-    later = runs.evaluate(own_store, RESEARCHER_ACTOR, named_plan("ehcp_timeliness"))
+    assert runs.rerun(store, RESEARCHER_ACTOR, run.run_id).same
+    later = runs.evaluate(store, RESEARCHER_ACTOR, named_plan("ehcp_timeliness"))
     assert answer(later)["headline"]["estimate"] == pytest.approx(by_hand(known), rel=1e-12)
     assert answer(later)["headline"]["estimate"] < answer(run)["headline"]["estimate"]
 
 
-def test_a_changed_store_is_found_out_before_anything_is_estimated(run: runs.Run, own_store: Store) -> None:
-    engine = sqlalchemy.create_engine(own_store.engine.url)
-    with engine.begin() as connection:  # by somebody with rights on the database, past the store's own guards
-        for (name,) in connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'trigger'").all():
-            connection.exec_driver_sql(f"DROP TRIGGER {name}")
-        connection.exec_driver_sql(
-            "UPDATE published_values SET value = value + 1 WHERE measure = 'plans_issued' AND period = '2024'"
-        )
-    engine.dispose()
+def test_a_changed_store_is_found_out_before_anything_is_estimated(
+    run: runs.Run, store: Store, tamper: Callable[[Store, str, str], None]
+) -> None:
+    change = "UPDATE published_values SET value = value + 1 WHERE measure = 'plans_issued' AND period = '2024'"
+    tamper(store, "published_values", change)
     with pytest.raises(ReleaseChanged):
-        runs.rerun(own_store, RESEARCHER_ACTOR, run.run_id)
+        runs.rerun(store, RESEARCHER_ACTOR, run.run_id)
 
 
+@estimates_alone
 def test_other_code_is_named_even_where_the_numbers_are_the_same(
-    run: runs.Run, own_store: Store, monkeypatch: pytest.MonkeyPatch
+    run: runs.Run, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runs, "code_version", lambda: "0.2.0 (source another)")
-    again = runs.rerun(own_store, RESEARCHER_ACTOR, run.run_id)
+    again = runs.rerun(store, RESEARCHER_ACTOR, run.run_id)
     assert again.same
     assert "is now 0.2.0 (source another)" in again.text()
 
@@ -234,8 +235,9 @@ def test_differences_name_the_place_the_values_and_their_size() -> None:
     assert long.startswith("note was None and is now 'xxx") and len(long) < 300
 
 
-def test_all_at_once_is_not_estimable_and_says_what_would_help(run: runs.Run, own_store: Store) -> None:
-    found = answer(runs.evaluate(own_store, RESEARCHER_ACTOR, plan(comparison={"authorities": "programme_only"})))
+@estimates_alone
+def test_all_at_once_is_not_estimable_and_says_what_would_help(run: runs.Run, store: Store) -> None:
+    found = answer(runs.evaluate(store, RESEARCHER_ACTOR, plan(comparison={"authorities": "programme_only"})))
     assert found["verdict"]["kind"] == "not_estimable"
     assert "start at once" in found["verdict"]["words"]
     assert "estimate" not in found["headline"]
@@ -243,8 +245,9 @@ def test_all_at_once_is_not_estimable_and_says_what_would_help(run: runs.Run, ow
     assert found["checks"][0]["concern"] is None
 
 
+@estimates_alone
 def test_a_comparison_by_likeness_or_without_neighbours_is_a_choice_of_the_plan_and_of_the_curve(
-    run: runs.Run, own_store: Store, known: Known
+    run: runs.Run, store: Store, known: Known
 ) -> None:
     treated = set(partnerships()["authority"])
     near = {"statistical_neighbours": alike(treated), "not_bordering": {code for code, _ in known} - bordering(treated)}
@@ -260,7 +263,7 @@ def test_a_comparison_by_likeness_or_without_neighbours_is_a_choice_of_the_plan_
     short = {"estimators": [{"name": "group_time"}], "inference": {"draws": 99}}
     for who, codes in near.items():
         chosen = {"authorities": who, "leave_out": sorted(LEFT_OUT)}
-        found = answer(runs.evaluate(own_store, RESEARCHER_ACTOR, plan(comparison=chosen, **short)))
+        found = answer(runs.evaluate(store, RESEARCHER_ACTOR, plan(comparison=chosen, **short)))
         assert found["design"]["comparison_units"] == len(codes - treated - LEFT_OUT)
         assert found["headline"]["estimate"] == pytest.approx(by_hand(known, treated | codes), rel=1e-12)
         assert curve[words[who]] == pytest.approx(by_hand(known, treated | codes), rel=1e-12)
@@ -275,54 +278,57 @@ def test_each_guardrail_has_a_row_whatever_periods_it_comes_by(run: runs.Run) ->
     assert (years.periods[0], years.periods[-1], years.plan) == ("2018/19", "2024/25", "ehcp_timeliness")
 
 
-def test_a_comparison_within_regions_and_weights_by_plans(run: runs.Run, own_store: Store) -> None:
-    near = answer(runs.evaluate(own_store, RESEARCHER_ACTOR, plan(comparison={"authorities": "same_regions"})))
+@estimates_alone
+def test_a_comparison_within_regions_and_weights_by_plans(run: runs.Run, store: Store) -> None:
+    near = answer(runs.evaluate(store, RESEARCHER_ACTOR, plan(comparison={"authorities": "same_regions"})))
     assert near["design"]["comparison_units"] == 121  # every region has a partnership
-    weighted = answer(runs.evaluate(own_store, RESEARCHER_ACTOR, plan(weights="denominator")))
+    weighted = answer(runs.evaluate(store, RESEARCHER_ACTOR, plan(weights="denominator")))
     assert weighted["headline"]["estimate"] != answer(run)["headline"]["estimate"]
 
 
-def test_a_window_outside_the_figures_is_refused_with_those_there_are(run: runs.Run, own_store: Store) -> None:
+def test_a_window_outside_the_figures_is_refused_with_those_there_are(run: runs.Run, store: Store) -> None:
     with pytest.raises(UserError, match="there are some from 2019 to 2024"):
-        runs.evaluate(own_store, RESEARCHER_ACTOR, plan(window={"first": "2010", "last": "2014"}))
+        runs.evaluate(store, RESEARCHER_ACTOR, plan(window={"first": "2010", "last": "2014"}))
 
 
-def test_a_reform_that_nobody_has_is_refused(run: runs.Run, own_store: Store) -> None:
+def test_a_reform_that_nobody_has_is_refused(run: runs.Run, store: Store) -> None:
     with pytest.raises(UserError, match="No unit is treated within the window"):
-        runs.evaluate(own_store, RESEARCHER_ACTOR, plan(reform="mediation"))
+        runs.evaluate(store, RESEARCHER_ACTOR, plan(reform="mediation"))
 
 
-def test_without_a_release_or_its_figures_the_message_says_what_to_do(own_store: Store) -> None:
+def test_without_a_release_or_its_figures_the_message_says_what_to_do(store: Store) -> None:
     with pytest.raises(UserError, match="release"):
-        runs.evaluate(own_store, RESEARCHER_ACTOR, named_plan("ehcp_timeliness"))
+        runs.evaluate(store, RESEARCHER_ACTOR, named_plan("ehcp_timeliness"))
     with pytest.raises(UserError, match="There is no run “RUN-none” in this store"):
-        runs.rerun(own_store, RESEARCHER_ACTOR, "RUN-none")
+        runs.rerun(store, RESEARCHER_ACTOR, "RUN-none")
 
 
 def test_a_release_without_the_publication_says_what_to_import(
-    own_store: Store, known: Known, released: Callable[..., Release]
+    store: Store, known: Known, released: Callable[..., Release]
 ) -> None:
     released(known)
     with pytest.raises(UserError, match="do not have new_plans_mainstream, new_plans"):
-        runs.evaluate(own_store, RESEARCHER_ACTOR, named_plan("new_plans_mainstream"))
+        runs.evaluate(store, RESEARCHER_ACTOR, named_plan("new_plans_mainstream"))
 
 
-def test_leads_do_not_evaluate_and_do_not_read_runs(run: runs.Run, own_store: Store) -> None:
+@on_both_at_once
+def test_leads_do_not_evaluate_and_do_not_read_runs(run: runs.Run, store: Store) -> None:
     lead = Actor("lena", "Lena Lead", LEAD, ("E12000001",))
     for call in (
-        lambda: runs.evaluate(own_store, lead, named_plan("ehcp_timeliness")),
-        lambda: runs.runs(own_store, lead),
-        lambda: runs.run(own_store, lead, run.run_id),
-        lambda: runs.rerun(own_store, lead, run.run_id),
+        lambda: runs.evaluate(store, lead, named_plan("ehcp_timeliness")),
+        lambda: runs.runs(store, lead),
+        lambda: runs.run(store, lead, run.run_id),
+        lambda: runs.rerun(store, lead, run.run_id),
     ):
         with pytest.raises(NotAllowed):
             call()
-    assert runs.runs(own_store, Actor("eve", "Eve", EVALUATOR))
+    assert runs.runs(store, Actor("eve", "Eve", EVALUATOR))
 
 
-def test_progress_rises_from_nothing_to_all(run: runs.Run, own_store: Store) -> None:
+@estimates_alone
+def test_progress_rises_from_nothing_to_all(run: runs.Run, store: Store) -> None:
     told: list[float] = []
-    runs.evaluate(own_store, RESEARCHER_ACTOR, named_plan("ehcp_timeliness"), progress=lambda share, words: told.append(share))
+    runs.evaluate(store, RESEARCHER_ACTOR, named_plan("ehcp_timeliness"), progress=lambda share, words: told.append(share))
     assert told == sorted(told)
     assert told[0] == 0 and told[-1] == pytest.approx(1)
 
@@ -332,8 +338,9 @@ def test_no_city_of_london_and_no_isles_of_scilly(run: runs.Run) -> None:
     assert answer(run)["design"]["treated_units"] + answer(run)["design"]["comparison_units"] == 153 - len(LEFT_OUT)
 
 
-def test_the_vintage_is_found_by_the_edition_of_its_file(run: runs.Run, own_store: Store) -> None:
-    (vintage,) = published.vintages(own_store, LOCAL_ADMINISTRATOR)
+@on_both_at_once
+def test_the_vintage_is_found_by_the_edition_of_its_file(run: runs.Run, store: Store) -> None:
+    (vintage,) = published.vintages(store, LOCAL_ADMINISTRATOR)
     assert vintage["edition"] == "2025"
 
 
@@ -347,22 +354,24 @@ def test_the_makeup_adds_up(run: runs.Run) -> None:
     assert {one["period"] for one in made["carriers"]["largest"]} == {"2023", "2024"}
 
 
-def test_covariates_are_outcomes_of_the_catalogue_and_who_uses_none_says_so(run: runs.Run, own_store: Store) -> None:
+@estimates_alone
+def test_covariates_are_outcomes_of_the_catalogue_and_who_uses_none_says_so(run: runs.Run, store: Store) -> None:
     asked = plan(
         outcomes=["timeliness_20_weeks"],
         smallest_effect={},
         covariates=["timeliness_20_weeks_excluding_exceptions"],
         estimators=[{"name": "group_time", "options": {"base": "universal", "method": "regression"}}, {"name": "imputation"}],
     )
-    found = answer(runs.evaluate(own_store, RESEARCHER_ACTOR, asked))
+    found = answer(runs.evaluate(store, RESEARCHER_ACTOR, asked))
     assert found["headline"]["estimate"] != answer(run)["headline"]["estimate"]
     said = {one["estimator"]: " ".join(one["warnings"]) for one in found["results"] if one["aggregate"] == "overall"}
     assert "covariate" in said["imputation"] and "covariate" not in said["group_time"]
 
 
-def test_what_needs_data_that_no_collection_has_says_so(run: runs.Run, own_store: Store) -> None:
+@estimates_alone
+def test_what_needs_data_that_no_collection_has_says_so(run: runs.Run, store: Store) -> None:
     asked = plan(estimators=[{"name": "group_time"}, {"name": "triple_difference"}, {"name": "dose"}])
-    found = answer(runs.evaluate(own_store, RESEARCHER_ACTOR, asked))
+    found = answer(runs.evaluate(store, RESEARCHER_ACTOR, asked))
     refused = {one["estimator"]: one["not_estimable"] for one in found["results"] if one["aggregate"] == "overall"}
     assert refused["group_time"] is None
     assert refused["triple_difference"]["reason"] and refused["dose"]["reason"]

@@ -29,16 +29,16 @@ def early(known: dict[tuple[str, int], Any]) -> dict[tuple[str, int], Any]:
 
 
 def test_a_plan_sealed_before_the_results_is_planned_and_one_sealed_after_is_late(
-    own_store: Store, known: Any, early: Any, released: Callable[..., Release]
+    store: Store, known: Any, early: Any, released: Callable[..., Release]
 ) -> None:
     released(early, name="before")
     in_time = one_outcome()
-    register_plan(own_store, LOCAL_ADMINISTRATOR, in_time)
-    assert standing_now(own_store, LOCAL_ADMINISTRATOR, in_time).kind == "planned"
+    register_plan(store, LOCAL_ADMINISTRATOR, in_time)
+    assert standing_now(store, LOCAL_ADMINISTRATOR, in_time).kind == "planned"
     released(known, name="after")
     late = one_outcome(version="3", level=0.9)
-    register_plan(own_store, LOCAL_ADMINISTRATOR, late)
-    documents = [runs.evaluate(own_store, LOCAL_ADMINISTRATOR, plan).document for plan in (in_time, late)]
+    register_plan(store, LOCAL_ADMINISTRATOR, late)
+    documents = [runs.evaluate(store, LOCAL_ADMINISTRATOR, plan).document for plan in (in_time, late)]
     assert [one["standing"]["kind"] for one in documents] == ["planned", "sealed_late"]
     assert [lock_lost(one) for one in documents] == [False, True]
     assert [(one["outcome"], one["release"]) for one in documents[1]["standing"]["seen"]] == [("timeliness_20_weeks", "after")]
@@ -48,19 +48,19 @@ def test_a_plan_sealed_before_the_results_is_planned_and_one_sealed_after_is_lat
 
 
 def test_a_seal_after_the_run_changes_neither_the_run_nor_its_rerun(
-    own_store: Store, known: Any, released: Callable[..., Release]
+    store: Store, known: Any, released: Callable[..., Release]
 ) -> None:
     released(known)
-    run = runs.evaluate(own_store, LOCAL_ADMINISTRATOR, one_outcome())
+    run = runs.evaluate(store, LOCAL_ADMINISTRATOR, one_outcome())
     assert run.document["standing"]["kind"] == "exploratory" and lock_lost(run.document)
-    register_plan(own_store, LOCAL_ADMINISTRATOR, one_outcome())
-    assert runs.rerun(own_store, LOCAL_ADMINISTRATOR, run.run_id).same
+    register_plan(store, LOCAL_ADMINISTRATOR, one_outcome())
+    assert runs.rerun(store, LOCAL_ADMINISTRATOR, run.run_id).same
 
 
 def test_a_changed_plan_is_exploratory_and_lists_where_it_departs(
-    own_store: Store, early: Any, known: Any, released: Callable[..., Release], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, early: Any, known: Any, released: Callable[..., Release], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PILOTS_DATABASE_URL", str(own_store.engine.url))
+    monkeypatch.setenv("PILOTS_DATABASE_URL", str(store.engine.url))
 
     def said(*typed: str) -> Result:
         return CliRunner().invoke(pilots, list(typed))
@@ -82,7 +82,7 @@ def test_a_changed_plan_is_exploratory_and_lists_where_it_departs(
     text = " ".join(said("show", done["run_id"]).stdout.split())
     assert "Exploratory: it departs from version 2 of the plan, sealed on" in text
     assert "Departs from the plan in level: planned 0.95, here 0.9." in text
-    assert runs.rerun(own_store, LOCAL_ADMINISTRATOR, done["run_id"]).same
+    assert runs.rerun(store, LOCAL_ADMINISTRATOR, done["run_id"]).same
     planned = json.loads(said("evaluate", "ehcp_timeliness", "--json").stdout)
     assert planned["standing"]["kind"] == "planned" and planned["standing"]["deviations"] == []
     for pair in ("level", "=0.9", "level=[0.9"):
