@@ -16,9 +16,7 @@ SOURCE = "it makes something in SQLite once, which the tests get in PostgreSQL b
 BESIDE = "other tests of the file run on both; this is a second store beside the one that is tested"
 ONE_DATABASE = {
     "access/conftest.py": SOURCE,
-    "browser/test_evaluator.py": SCREENS,
-    "browser/test_walk.py": SCREENS,
-    "browser/test_workbooks.py": SCREENS,
+    "browser": SCREENS,
     "bundles/conftest.py": SOURCE,
     "bundles/test_published.py": "the store is gone before it begins; figures of both: runs/test_published_figures.py",
     "cells/test_case_returns.py": "case files do not touch the store; what is submitted in the end is an ordinary return",
@@ -26,10 +24,7 @@ ONE_DATABASE = {
     "cells/test_sql.py": "a database of cases is read, not the store",
     "demonstration/conftest.py": "the build is a minute of estimates; demonstration/test_restored.py has all of it in PostgreSQL",
     "demonstration/test_restored.py": SOURCE,
-    "faces/conftest.py": SCREENS,
-    "faces/test_command_line.py": SCREENS,
-    "faces/test_flows.py": SCREENS,
-    "faces/test_serve.py": SCREENS,
+    "faces": SCREENS,
     "published/test_accounts.py": BESIDE,
     "published/test_all_files.py": "every file of all releases; some come into both: published/test_real_releases.py",
     "published/test_lait.py": BESIDE,
@@ -39,13 +34,16 @@ ONE_DATABASE = {
     "runs/test_fanout.py": "workers know no store; what is killed is killed on both, but for the demonstration",
     "runs/test_readme.py": "the commands that a reader types on a laptop; the same figures on both: test_published_figures.py",
     "runs/test_restored.py": SOURCE,
+    "signing_in/test_settings.py": "no store is opened: that is what it tests",
     "storage/test_backups.py": BESIDE,
     "storage/test_store.py": "what only SQLite has (a file in a folder); all else in it runs on both",
 }
 
 
 def named(path: Path) -> str:
-    return path.relative_to(TESTS).as_posix()
+    """As the exceptions name it: those of screens are excepted by the folder."""
+    name = path.relative_to(TESTS).as_posix()
+    return name.split("/")[0] if name.split("/")[0] in ONE_DATABASE else name
 
 
 def on_sqlite_alone(path: Path) -> bool:
