@@ -42,6 +42,7 @@ ACTIONS: dict[str, tuple[str, frozenset[str]]] = {
     "read_audit": ("read the audit log", frozenset({ADMINISTRATOR})),
     "back_up": ("back up the store", frozenset({ADMINISTRATOR})),
     "restore": ("restore a backup", frozenset({ADMINISTRATOR})),
+    "take_tables_back": ("take the store's tables back to an older version", frozenset({ADMINISTRATOR})),
 }
 
 # For these, regional roles may act without naming a region: the task shows them only the rows of their regions, or it is about

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import pandas
 
-from pilots import auditing, backups
+from pilots import auditing, backups, migrating
 from pilots.commands import COMMANDS, USER_FAULT
 from pilots.commands.shared import Session, file_argument, new_file, task_command
 from pilots.commands.text import table
@@ -96,3 +96,18 @@ def restore(session: Session, file: Path, only_check: bool) -> None:
     session.tell(done.to_dict(), "\n".join([*([] if done.faults else [whole]), done.text()]))
     if done.faults:
         raise click.exceptions.Exit(USER_FAULT)
+
+
+@task_command("migrate")
+@click.option("--to", "version", metavar="VERSION", help="Take the tables back to this older version.")
+def migrate(session: Session, version: str | None) -> None:
+    """Show the version of the store's tables, or take them back to those of an older platform.
+
+    Tables are brought up to date when a store is opened; only the way back needs this command. It changes nothing where a
+    row would be lost, and says how many of what. Stop the screens first.
+    """
+    if version is None:
+        done = migrating.table_versions(session.store, session.actor)
+    else:
+        done = migrating.take_tables_back(session.store, session.actor, version)
+    session.tell(done.to_dict(), done.text())

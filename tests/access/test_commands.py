@@ -47,6 +47,7 @@ ROWS: dict[str, tuple[str, str]] = {
     "guide": (EVERYBODY, "ehcp_process"),
     "import-ees": (ADMINISTER, "{file}"),
     "import-lait": (ADMINISTER, "{file}"),
+    "migrate": (ADMINISTER, "--to 0001"),
     "neighbours": (EVERYBODY, "Leeds"),
     "overview": (STUDY, ""),
     "plan seal": (DEPARTMENT, "ehcp_timeliness"),

@@ -30,6 +30,7 @@ from pilots import (
     decisions,
     due,
     explanations,
+    migrating,
     plans,
     published,
     register,
@@ -150,6 +151,8 @@ ROWS: dict[str, Row] = {
         READ, lambda store, actor, f: explanations.queries_of(store, actor, EHCP, NORTH_EAST, TERM, f.report)
     ),
     "explanations.queries_of_check": Row(READ, named(explanations.queries_of_check), "check"),
+    "migrating.table_versions": Row(ADMINISTER, plain(migrating.table_versions)),
+    "migrating.take_tables_back": Row(ADMINISTER, plain(migrating.take_tables_back, "0001"), ends_in_words=True),
     "plans.tasks.plans": Row(STUDY, plain(plans.plans)),
     "plans.tasks.register_plan": Row(DEPARTMENT, lambda store, actor, f: plans.register_plan(store, actor, f.plan)),
     "plans.tasks.seals": Row(STUDY, plain(plans.seals)),

@@ -1,4 +1,4 @@
-"""Bringing a store's tables up to date."""
+"""Bringing a store's tables up to date, and taking them back to those of an older version."""
 
 import threading
 from functools import cache
@@ -12,6 +12,7 @@ from sqlalchemy import Connection, inspect, text
 from pilots.storage.base import METADATA, StoreError
 
 VERSION_TABLE = "alembic_version"
+BASE = "base"  # what alembic calls the state before the first version
 _ALONE = threading.Lock()  # alembic keeps the running migration in a global: one at a time in a process
 
 
@@ -62,3 +63,34 @@ def upgrade(connection: Connection) -> None:
         )
     with _ALONE:
         command.upgrade(configuration(connection), "head")
+
+
+def downgrade(connection: Connection, version: str) -> None:
+    """Take the tables back to an older version, inside the writing transaction of a connection; or change nothing at all.
+
+    Args:
+        connection: to a store whose tables this code knows.
+        version: the version to go back to; `base` is before the first, where an empty store has none of our tables.
+
+    Raises:
+        StoreError: no such older version, or something is stored that its tables have no room for: the message says what.
+    """
+    here, known = stored_version(connection), known_versions()
+    older = (*known[known.index(here) + 1 :], BASE) if here in known else ()
+    if version not in older:
+        raise StoreError(
+            f"The tables are of version {here}. They can be taken back to {', '.join(older[:-1]) or 'no other'}, not to "
+            f"“{version}”. Nothing was changed."
+        )
+    scripts = ScriptDirectory(str(resources.files(__package__)))
+    lost: dict[str, int] = {}
+    for script in list(scripts.walk_revisions(head=str(here)))[: older.index(version) + 1]:
+        lost |= script.module.losses(connection)
+    told = [f"{words} ({count:,} {'row' if count == 1 else 'rows'})" for words, count in lost.items() if count]
+    if told:
+        raise StoreError(
+            f"Tables of version {version} have no room for what is stored: {'; '.join(told)}. It would be lost. Nothing was "
+            "changed. To go back, install the older platform and restore a backup that it made into a new store."
+        )
+    with _ALONE:
+        command.downgrade(configuration(connection), version)

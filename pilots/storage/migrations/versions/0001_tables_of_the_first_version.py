@@ -10,6 +10,25 @@ down_revision: str | None = None
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
+# In the order in which they refer to one another.
+TABLES = (
+    "settings",
+    "accounts",
+    "audit_events",
+    "blobs",
+    "checks",
+    "findings",
+    "submissions",
+    "submission_rows",
+    "submission_events",
+    "published_vintages",
+    "published_values",
+    "releases",
+    "release_submissions",
+    "release_vintages",
+    "plans",
+    "runs",
+)
 # What is written once and never changed or deleted; the database itself refuses.
 APPEND_ONLY = (
     "audit_events",
@@ -41,8 +60,18 @@ def upgrade() -> None:
         _guards_sqlite()
 
 
+def losses(connection: sa.Connection) -> dict[str, int]:
+    """What there is no room for in tables older than these: anything at all."""
+    there = set(sa.inspect(connection).get_table_names())  # newer tables tell of theirs themselves
+    tables = [table for table in TABLES if table in there]
+    return {f"all of {table}": connection.execute(sa.text(f"SELECT count(*) FROM {table}")).scalar_one() for table in tables}
+
+
 def downgrade() -> None:
-    raise NotImplementedError("A store is never taken back to older tables. Restore a backup.")
+    for table in reversed(TABLES):
+        op.drop_table(table)
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("DROP FUNCTION refuse_change()")
 
 
 def _platform() -> None:

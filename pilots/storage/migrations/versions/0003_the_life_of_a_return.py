@@ -16,6 +16,13 @@ APPEND_ONLY = ("submission_steps", "query_notes", "extension_requests", "extensi
 ACCEPTED_THEN = "Signed when a signature was all that releases asked for."
 MOMENT = sa.DateTime(timezone=True)
 Row = Mapping[str, Any]
+SUBMISSIONS = sa.table(
+    "submissions",
+    *map(sa.column, ("id", "collection", "region", "period", "version", "submitted_by")),
+    sa.column("submitted_at", MOMENT),
+)
+EVENTS = sa.table("submission_events", *map(sa.column, ("submission_id", "state", "by", "reason")), sa.column("at", MOMENT))
+STEPS = sa.table("submission_steps", *map(sa.column, ("submission_id", "step", "state", "by", "reason")), sa.column("at", MOMENT))
 
 
 def upgrade() -> None:
@@ -23,13 +30,53 @@ def upgrade() -> None:
     op.add_column("submissions", sa.Column("late_days", sa.Integer(), nullable=True))
     op.add_column("submissions", sa.Column("nil_reason", sa.Text(), nullable=True))
     _tables()
-    _steps_from_events()
+    connection = op.get_bind()
+    steps = _steps(connection, _signed(connection))
+    if steps:
+        connection.execute(sa.insert(STEPS), steps)
     op.drop_table("submission_events")
-    _guards()
+    _guards(APPEND_ONLY)
+
+
+def losses(connection: sa.Connection) -> dict[str, int]:
+    """What older tables have no room for. They know who sent a return and who signed it; all else they would make up again."""
+    queries = {
+        "notes on queries": "SELECT count(*) FROM query_notes",
+        "requests for more time": "SELECT count(*) FROM extension_requests",
+        "decisions on more time": "SELECT count(*) FROM extension_decisions",
+        "returns with a deadline, or declared to be nil": (
+            "SELECT count(*) FROM submissions WHERE due IS NOT NULL OR late_days IS NOT NULL OR nil_reason IS NOT NULL"
+        ),
+    }
+    counted = {words: connection.execute(sa.text(query)).scalar_one() for words, query in queries.items()}
+    there = [dict(row) for row in connection.execute(sa.select(STEPS)).mappings()]
+    again = _steps(connection, _signed_by_steps(connection))
+    counted["steps of returns"] = sum(one not in again for one in there) + sum(one not in there for one in again)
+    return counted
 
 
 def downgrade() -> None:
-    raise NotImplementedError("A store is never taken back to older tables. Restore a backup.")
+    connection = op.get_bind()
+    signed = [{**row, "state": "signed_off", "reason": None} for row in _signed_by_steps(connection).values()]
+    for table in ("extension_decisions", "extension_requests", "query_notes", "submission_steps"):
+        op.drop_table(table)
+    for column in ("nil_reason", "late_days", "due"):
+        op.drop_column("submissions", column)
+    op.create_table(
+        "submission_events",
+        sa.Column("submission_id", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(length=40), nullable=False),
+        sa.Column("at", MOMENT, nullable=False),
+        sa.Column("by", sa.String(length=200), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["submission_id"], ["submissions.id"], name=op.f("fk_submission_events_submission_id_submissions")
+        ),
+        sa.PrimaryKeyConstraint("submission_id", "state", name=op.f("pk_submission_events")),
+    )
+    if signed:
+        connection.execute(sa.insert(EVENTS), signed)
+    _guards(("submission_events",))
 
 
 def _tables() -> None:
@@ -87,27 +134,27 @@ def _tables() -> None:
     )
 
 
-def _steps_from_events() -> None:
-    """What became of each submission so far, as numbered steps. What was signed counted at once: it was as good as accepted."""
-    connection = op.get_bind()
-    columns = ("id", "collection", "region", "period", "version", "submitted_by")
-    submissions = sa.table("submissions", *map(sa.column, columns), sa.column("submitted_at", MOMENT))
-    events = sa.table("submission_events", *map(sa.column, ("submission_id", "state", "by", "reason")), sa.column("at", MOMENT))
-    query = (
-        sa.select(submissions, events.c.at, events.c.by)
-        .select_from(
-            submissions.outerjoin(events, sa.and_(events.c.submission_id == submissions.c.id, events.c.state == "signed_off"))
-        )
-        .order_by(*(submissions.c[name] for name in ("collection", "region", "period", "version")))
-    )
-    rows = connection.execute(query).mappings().all()
+def _signed(connection: sa.Connection) -> dict[int, Row]:
+    """Who signed which submission and when, by the events of older tables."""
+    query = sa.select(EVENTS.c.submission_id, EVENTS.c.at, EVENTS.c.by).where(EVENTS.c.state == "signed_off")
+    return {row["submission_id"]: dict(row) for row in connection.execute(query).mappings()}
+
+
+def _signed_by_steps(connection: sa.Connection) -> dict[int, Row]:
+    """The same by the steps of these."""
+    query = sa.select(STEPS.c.submission_id, STEPS.c.at, STEPS.c.by).where(STEPS.c.state == "signed_off")
+    return {row["submission_id"]: dict(row) for row in connection.execute(query).mappings()}
+
+
+def _steps(connection: sa.Connection, signed: Mapping[int, Row]) -> list[dict[str, Any]]:
+    """What became of each submission, as numbered steps. What was signed counted at once: it was as good as accepted."""
+    query = sa.select(SUBMISSIONS).order_by(*(SUBMISSIONS.c[name] for name in ("collection", "region", "period", "version")))
+    rows = [{**row, "at": None, "by": None, **signed.get(row["id"], {})} for row in connection.execute(query).mappings()]
     steps: list[dict[str, Any]] = []
     for _, versions in groupby(rows, key=lambda row: (row["collection"], row["region"], row["period"])):
-        for number, each in _steps_of_return([dict(version) for version in versions]):
+        for number, each in _steps_of_return(list(versions)):
             steps += [{"submission_id": number, "step": step, **one} for step, one in enumerate(each, start=1)]
-    names = ("submission_id", "step", "state", "by", "reason")
-    if steps:
-        connection.execute(sa.insert(sa.table("submission_steps", *map(sa.column, names), sa.column("at", MOMENT))), steps)
+    return steps
 
 
 def _steps_of_return(versions: Sequence[Row]) -> Iterator[tuple[int, list[dict[str, Any]]]]:
@@ -126,9 +173,9 @@ def _steps_of_return(versions: Sequence[Row]) -> Iterator[tuple[int, list[dict[s
         yield row["id"], steps
 
 
-def _guards() -> None:
+def _guards(tables: Sequence[str]) -> None:
     """The database itself refuses to change or delete what is written once."""
-    for table in APPEND_ONLY:
+    for table in tables:
         if op.get_bind().dialect.name == "postgresql":
             op.execute(
                 f"CREATE TRIGGER {table}_no_change BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "

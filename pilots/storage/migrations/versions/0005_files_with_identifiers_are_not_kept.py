@@ -33,8 +33,26 @@ def upgrade() -> None:
         _guard_sqlite()
 
 
+def losses(connection: sa.Connection) -> dict[str, int]:
+    """What older tables have no room for: there a file without content would look damaged."""
+    query = "SELECT count(*) FROM blobs WHERE removed_at IS NOT NULL"
+    return {"which files were removed, since they held identifiers": connection.execute(sa.text(query)).scalar_one()}
+
+
 def downgrade() -> None:
-    raise NotImplementedError("A store is never taken back to older tables. Restore a backup.")
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("DROP TRIGGER blobs_no_update ON blobs")
+        op.execute("DROP FUNCTION refuse_change_of_blob()")
+        op.execute("DROP TRIGGER blobs_no_change ON blobs")
+        op.execute(
+            "CREATE TRIGGER blobs_no_change BEFORE UPDATE OR DELETE OR TRUNCATE ON blobs "
+            "FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
+        )
+    else:
+        op.execute("DROP TRIGGER blobs_no_update")
+        op.execute("CREATE TRIGGER blobs_no_update BEFORE UPDATE ON blobs BEGIN SELECT RAISE(ABORT, 'blobs is append-only'); END")
+    op.drop_index(op.f("ix_checks_sha256_collection_region_period"), "checks")
+    op.drop_column("blobs", "removed_at")
 
 
 def _guard_sqlite() -> None:
