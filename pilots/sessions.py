@@ -185,8 +185,13 @@ def end_sessions(store: Store, actor: Actor, subject: str, issuer: str) -> int:
 
     Raises:
         NotAllowed: the actor may not manage accounts.
+        UserError: there is no such account.
     """
     check_actor_can(actor, "manage_accounts")
+    with store.read() as connection:
+        known = {(row["issuer"], row["subject"]) for row in stored_accounts.stored_accounts(connection)}
+    if (issuer, subject) not in known:
+        raise UserError(f"There is no account “{subject}” of the issuer {issuer}. pilots accounts list shows them all.")
     detail: dict[str, Any] = {"issuer": issuer, "why": ENDED_BY_OTHERS}
     with store.write(actor, "manage_accounts", subject, detail) as connection:
         detail["ended"] = stored.end_sessions_of(connection, issuer, subject, now(), ENDED_BY_OTHERS)

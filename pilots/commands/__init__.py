@@ -11,7 +11,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Screens": {
         "serve": ("serve", "Open the screens in a browser, on this machine."),
         "demonstration": ("serve", "Build the synthetic demonstration programme."),
-        "accounts": ("accounts", "List accounts, or add one."),
+        "accounts": ("accounts", "List accounts; add one; sign somebody out everywhere."),
     },
     "The store": {
         "audit": ("store", "List the audit log, write it to a file, or check that it is whole."),

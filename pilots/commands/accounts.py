@@ -12,6 +12,8 @@ from pilots.access import ROLES
 from pilots.commands import COMMANDS
 from pilots.commands.shared import Session, region_code, task_command
 from pilots.commands.text import table
+from pilots.sessions import end_sessions
+from pilots.sign_in import sign_in_settings
 from pilots.tables import heading
 
 COLUMNS = ["subject", "name", "role", "regions", "issuer", "active"]
@@ -19,9 +21,10 @@ COLUMNS = ["subject", "name", "role", "regions", "issuer", "active"]
 
 @click.group("accounts", short_help=COMMANDS["accounts"][1])
 def accounts() -> None:
-    """List accounts, or add one.
+    """List accounts, add one, or sign somebody out everywhere.
 
-    An account of the issuer “development” signs in without a password, and on this machine only.
+    An account of the issuer “development” signs in without a password, on this machine only, and only while no identity provider
+    is set up. One of an identity provider is named by the issuer and the subject that somebody without an account is shown.
     """
 
 
@@ -49,13 +52,26 @@ def add(session: Session, subject: str, name: str, role: str, regions: tuple[str
     saved = next(
         row
         for row in tasks.accounts(session.store, session.actor)
-        if (row["issuer"], row["subject"]) == (issuer, subject.strip())
+        if (row["issuer"], row["subject"]) == (issuer.strip(), subject.strip())
     )
     session.tell(saved, accounts_text([saved]))
+    if issuer == tasks.DEVELOPMENT and sign_in_settings() is not None:
+        session.remark("An identity provider is set up: this account signs in nowhere. Name its issuer with --issuer.")
+
+
+@task_command("accounts sign-out")
+@click.argument("subject")
+@click.option("--issuer", required=True, help="The identity provider that vouches for the subject.")
+def sign_out(session: Session, subject: str, issuer: str) -> None:
+    """End every session of the account SUBJECT, on all machines. The account stays open: to close it, add it with --closed."""
+    ended = end_sessions(session.store, session.actor, subject, issuer)
+    words = "1 session was ended." if ended == 1 else f"{ended} sessions were ended."
+    session.tell({"subject": subject, "issuer": issuer, "ended": ended}, words)
 
 
 accounts.add_command(list_accounts)
 accounts.add_command(add)
+accounts.add_command(sign_out)
 
 
 def accounts_text(found: list[dict[str, Any]]) -> str:

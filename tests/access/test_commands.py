@@ -33,6 +33,7 @@ RETURN = "--collection ehcp_process --region E12000001 --period 2023/24_spring"
 ROWS: dict[str, tuple[str, str]] = {
     "accounts add": (ADMINISTER, "x --name X --role researcher"),
     "accounts list": (ADMINISTER, ""),
+    "accounts sign-out": (ADMINISTER, "x --issuer https://id.example.org"),
     "audit export": (ADMINISTER, "{new}"),
     "audit list": (ADMINISTER, ""),
     "audit verify": (ADMINISTER, ""),

@@ -202,7 +202,7 @@ ROWS: dict[str, Row] = {
     "runs.rerun": Row(STUDY, plain(runs.rerun, "RUN-0"), ends_in_words=True),
     "runs.run": Row(STUDY, plain(runs.run, "RUN-0"), ends_in_words=True),
     "runs.runs": Row(STUDY, plain(runs.runs)),
-    "sessions.end_sessions": Row(ADMINISTER, plain(sessions.end_sessions, "anna", "https://id.example.org")),
+    "sessions.end_sessions": Row(ADMINISTER, plain(sessions.end_sessions, "researcher", "development")),
     "staleness.runs_that_used": Row(READ, named(staleness.runs_that_used), "submitted"),
     "staleness.stale_runs": Row(STUDY, plain(staleness.stale_runs)),
     "standing.standing_now": Row(STUDY, lambda store, actor, f: standing.standing_now(store, actor, f.plan)),

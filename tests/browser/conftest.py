@@ -52,6 +52,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+@pytest.fixture(scope="session")
+def new_port() -> Callable[[], int]:
+    """Gives a port on which nothing listens."""
+    return free_port
+
+
 def wait_until_healthy(address: str, process: subprocess.Popen[str]) -> None:
     deadline = time.monotonic() + PATIENCE / 1000
     while time.monotonic() < deadline:

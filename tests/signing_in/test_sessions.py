@@ -9,6 +9,7 @@ import pytest
 from pilots import sessions
 from pilots.access import LEAD, LOCAL_ADMINISTRATOR
 from pilots.accounts import save_account
+from pilots.errors import UserError
 from pilots.sessions import IdentityError, identity_of, sign_out, standing, step
 from pilots.storage import Store, audit
 
@@ -115,6 +116,8 @@ def test_an_administrator_ends_all_sessions_of_an_account(any_store: Store, sign
     assert sessions.end_sessions(any_store, LOCAL_ADMINISTRATOR, "anna", ISSUER) == 2
     assert {step(any_store, one).why for one in (here, there)} == {sessions.ENDED_BY_OTHERS}
     assert sessions.end_sessions(any_store, LOCAL_ADMINISTRATOR, "anna", ISSUER) == 0
+    with pytest.raises(UserError, match="There is no account “eve”"):
+        sessions.end_sessions(any_store, LOCAL_ADMINISTRATOR, "eve", ISSUER)
 
 
 def test_a_token_that_lay_about_begins_nothing(store: Store, clock: Clock, signed: Callable[..., Any]) -> None:
