@@ -18,7 +18,7 @@ import pandas
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
-from pages._identity import SIGNED_OUT_COOKIE, configured, identity, is_local_key, local_cookie
+from pages._identity import FAILED, NOTE, SIGNED_OUT, configured, identity, is_local_key, local_cookie
 from pilots import sessions
 from pilots.access import RESEARCHER, Actor, actor_can
 from pilots.accounts import development_sign_in
@@ -146,8 +146,13 @@ def told_signed_out() -> None:
     elif why:
         kept = "What you sent is stored, and so are explanations that you kept. Enter anything else again."
         boxed("error", "You are signed out", [f"You were signed out: {why}.", kept])
-    elif configured() is not None and signed_in() is None and SIGNED_OUT_COOKIE in st.context.cookies:
-        boxed("done", "You have signed out", ["If others use this computer, close the browser too."])
+    elif configured() is not None and signed_in() is None:
+        note = st.context.cookies.get(NOTE)
+        if note == SIGNED_OUT:
+            boxed("done", "You have signed out", ["If others use this computer, close the browser too."])
+        elif note == FAILED:
+            again = "Try again. If it happens again, tell the administrator of this service."
+            boxed("error", "You were not signed in", ["You came back without a sign-in, or it could not be checked.", again])
 
 
 def no_account() -> None:

@@ -17,13 +17,13 @@ from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from pages import _frame as frame
-from pages._identity import SIGNED_OUT_COOKIE, configured, identity, is_local_key, local_cookie
-from pilots.sessions import LONGEST, IdentityError, sign_out, standing
+from pages._identity import SIGN_OUT, configured, identity, is_local_key, local_cookie, noted, shortened
+from pilots.sessions import IdentityError, sign_out, standing
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Any, Send], Awaitable[None]]
-SIGN_OUT, MEDIA = "/auth/logout", "/media/"
+MEDIA = "/media/"
 CLOSED = re.compile(r"^/_stcore/(metrics$|agent/)")  # what Streamlit tells of itself, and its door for programs: nobody's
 HELD = re.compile(r"^/(_stcore/upload_file|media)/")  # where files go in, and where they come out
 
@@ -69,8 +69,8 @@ class Guarded:
                 held = [(name, value) for name, value in message["headers"] if name.decode().lower() not in HEADERS]
                 held = [(name, shortened(value) if name.lower() == b"set-cookie" else value) for name, value in held]
                 message["headers"] = [*held, *((name.encode(), value.encode()) for name, value in HEADERS.items())]
-                if path == SIGN_OUT:
-                    message["headers"].append((b"set-cookie", signed_out_note()))
+                if configured() is not None:
+                    message["headers"] += noted(path, request.query_params, message["headers"])
             await send(message)
 
         answer: Application = self.app
@@ -111,22 +111,6 @@ def brought_link(request: HTTPConnection) -> Response:
     name = local_cookie(request.headers.get("host"))
     answer.set_cookie(name, request.query_params["key"], httponly=True, samesite="strict")
     return answer
-
-
-def shortened(cookie: bytes) -> bytes:
-    """A cookie of ours as it is set: by TLS alone where browsers come by TLS, and no longer than a session lasts."""
-    settings, text = configured(), cookie.decode("latin-1")
-    if settings is None:
-        return cookie
-    text = re.sub(r"(?i)(max-age=)(\d+)", lambda found: f"{found[1]}{min(int(found[2]), int(LONGEST.total_seconds()))}", text)
-    if settings.encrypted and not re.search(r"(?i);\s*secure\b", text):
-        text += "; Secure"
-    return text.encode("latin-1")
-
-
-def signed_out_note() -> bytes:
-    """A cookie that lets the next page say that somebody signed out."""
-    return shortened(f"{SIGNED_OUT_COOKIE}=1; Path=/; Max-Age=300; HttpOnly; SameSite=Lax".encode())
 
 
 def secrets() -> dict[str, Any] | None:

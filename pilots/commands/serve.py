@@ -31,26 +31,27 @@ ADDRESS = "127.0.0.1"
 @task_command("serve")
 @click.option("--demonstration", "with_demonstration", is_flag=True, help="Show the synthetic programme, in a store of its own.")
 @click.option("--port", type=click.IntRange(1, 65535), default=8501, show_default=True)
-def serve(session: Session, with_demonstration: bool, port: int) -> None:
+@click.option("--address", default=ADDRESS, show_default=True, help="Where to listen; another one only where sign-in is set up.")
+def serve(session: Session, with_demonstration: bool, port: int, address: str) -> None:
     """Open the screens in a browser, on this machine only, or for others too where sign-in is set up (docs/operators.md).
 
     The store is your own, and empty at first. With --demonstration it is one of synthetic data, built before the screens open.
     """
     script, url, sign_in = screens(), address_of_store(with_demonstration), sign_in_settings()
-    check_port(port)
+    if address != ADDRESS and sign_in is None:
+        raise UserError(f"Without sign-in the server listens on {ADDRESS} only. Set sign-in up first: docs/operators.md.")
+    check_port(address, port)
     real = not with_store(session, url, with_demonstration, sign_in)
-    where, key = f"http://{ADDRESS}:{port}", secrets.token_urlsafe(24)
+    where, key = f"http://{address}:{port}", secrets.token_urlsafe(24) if real and sign_in is None else ""
+    link, more = where, ""
     if sign_in is not None:
-        words = (
-            f"Open {sign_in.address} in a browser: whoever has an account can sign in. Your proxy finds the server at {where}."
-        )
-    else:
-        words = f"Open {where}{f'/?key={key}' if real else ''} in a browser. Ctrl+C stops."
-        words += "\nWhoever has this link can act with every development account: keep it to yourself." if real else ""
-    link = sign_in.address if sign_in else f"{where}/?key={key}" if real else where
-    session.tell({"url": where, "open": link, "store": url, "demonstration": with_demonstration}, words)
+        link, more = sign_in.address, f" Whoever has an account can sign in. Your proxy finds the server at {where}."
+    elif key:
+        link, more = f"{where}/?key={key}", " Keep this link to yourself: whoever has it can act with every development account."
+    told = {"url": where, "open": link, "store": url, "demonstration": with_demonstration}
+    session.tell(told, f"Open {link} in a browser.{more} Ctrl+C stops.")
     sys.stdout.flush()
-    code = run_screens(script, url, port, key if real else "", sign_in)
+    code = run_screens(script, url, (address, port), key, sign_in)
     if code > 0:
         raise click.exceptions.Exit(code)
 
@@ -106,7 +107,7 @@ def screens() -> Path:
     return script
 
 
-def check_port(port: int) -> None:
+def check_port(address: str, port: int) -> None:
     """Stop where the port is taken.
 
     Raises:
@@ -115,9 +116,9 @@ def check_port(port: int) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((ADDRESS, port))
+            probe.bind((address, port))
         except OSError as error:
-            raise UserError(f"Port {port} cannot be used: {error.strerror}. Choose another with --port.") from error
+            raise UserError(f"Port {port} of {address} cannot be used: {error.strerror}. Choose another with --port.") from error
 
 
 def settings(folder: Path) -> list[str]:
@@ -128,9 +129,10 @@ def settings(folder: Path) -> list[str]:
     return [word for pair in texts.items() for word in pair]
 
 
-def run_screens(script: Path, url: str, port: int, key: str, sign_in: SignIn | None) -> int:
+def run_screens(script: Path, url: str, place: tuple[str, int], key: str, sign_in: SignIn | None) -> int:
     """Run the screens, guarded (`pages/_server.py`), until they end; what is printed goes to the error stream. Gives the code."""
-    options = [*settings(script.parent), "--server.port", str(port), "--server.address", ADDRESS, "--server.headless", "true"]
+    address, port = place
+    options = [*settings(script.parent), "--server.port", str(port), "--server.address", address, "--server.headless", "true"]
     if sign_in is not None:
         options += ["--server.allowedHosts", sign_in.host]
     command = [sys.executable, "-m", "streamlit", "run", str(script.parent / "pages" / "_server.py"), *options]

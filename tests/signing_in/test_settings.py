@@ -87,4 +87,7 @@ def test_the_server_does_not_start_with_half_of_it(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv(variable("client_id"), "evidence")
     result = CliRunner().invoke(pilots, ["serve", "--json"])
     assert result.exit_code == 1 and variable("client_secret") in json.loads(result.stdout)["error"]
+    monkeypatch.delenv(variable("client_id"))
+    result = CliRunner().invoke(pilots, ["serve", "--json", "--address", "0.0.0.0"])
+    assert result.exit_code == 1 and "Without sign-in the server listens on 127.0.0.1 only" in json.loads(result.stdout)["error"]
     assert not (tmp_path / "own.sqlite").exists()
