@@ -269,11 +269,11 @@ def picture(shown: Picture, key: str) -> None:
     st.vega_lite_chart(shown.spec, theme=None, alt=shown.alt, width="stretch", key=f"chart-{key}")
     with st.expander("Table and description"):
         st.write(shown.alt)
-        table(shown.table)
+        table(shown.table, shown.title)
         download(shown.table, key)
 
 
-def table(frame: pandas.DataFrame, caption: str = "") -> None:
+def table(frame: pandas.DataFrame, caption: str) -> None:
     """A real table, with scopes for screen readers; on a narrow screen each row becomes a card.
 
     Args:
@@ -288,9 +288,9 @@ def table(frame: pandas.DataFrame, caption: str = "") -> None:
     )
     body = "".join(f'<tr role="row">{_cells(row, names, right)}</tr>' for row in rows)
     kind = "rep-table wide" if len(names) > WIDE else "rep-table"
-    said = f"<caption>{html.escape(caption)}</caption>" if caption else ""
     st.html(
-        f'<table class="{kind}" role="table">{said}<thead role="rowgroup"><tr role="row">{head}</tr></thead>'
+        f'<table class="{kind}" role="table"><caption>{html.escape(caption)}</caption>'
+        f'<thead role="rowgroup"><tr role="row">{head}</tr></thead>'
         f'<tbody role="rowgroup">{body}</tbody></table>'
     )
 
@@ -319,7 +319,7 @@ def _aligned(to_right: bool) -> str:
     return ' class="number"' if to_right else ""
 
 
-def long_table(frame: pandas.DataFrame, name: str, caption: str = "") -> None:
+def long_table(frame: pandas.DataFrame, name: str, caption: str) -> None:
     """The first rows of a table on the screen, and all of it as a download."""
     if len(frame) > SHOWN_ROWS:
         st.caption(f"The first {SHOWN_ROWS} of {len(frame):,} rows. The download has all.")

@@ -89,7 +89,7 @@ def locks(question: dict[str, Any]) -> None:
     with st.expander(f"Why {words}"):
         lost = views.locks_lost(question)
         st.markdown("\n".join(f"- {words}" for words in lost) if lost else "No lock was lost.")
-        frame.table(views.rating_table(question))
+        frame.table(views.rating_table(question), "The rating, rule by rule")
 
 
 def _lock(shut: bool) -> str:
@@ -129,7 +129,7 @@ def belief(question: dict[str, Any], run_id: str) -> None:
     """The checks, what drift the finding withstands, what chance gives, and the methods for few partnerships."""
     st.header("Whether to believe it")
     said(views.concerns_words(question))
-    frame.table(views.belief_table(question))
+    frame.table(views.belief_table(question), "What speaks for and against believing this number")
     if not question.get("checks"):  # else the check of drift says it
         said(views.refused(question, "bounds"))
     shown(question, run_id, "drift")
@@ -150,7 +150,7 @@ def power(question: dict[str, Any], run_id: str) -> None:
     st.header("How much could have been seen")
     said(views.reading_of(question, "power"), views.refused(question, "power"))
     shown(question, run_id, "power")
-    frame.table(views.power_table(question))
+    frame.table(views.power_table(question), "How small an effect could be seen")
     tabled("The missing returns that would help most", views.returns_table(question))
 
 
@@ -161,9 +161,9 @@ def choices(question: dict[str, Any], run_id: str) -> None:
     shown(question, run_id, "specifications", views.refused(question, "specifications"))
     st.subheader("Other ways to estimate the same effect")
     shown(question, run_id, "estimators")
-    frame.table(views.assumptions_table(question))
+    frame.table(views.assumptions_table(question), "What each estimator assumes")
     with st.expander("Every estimate under every clustering"):
-        frame.table(views.estimates_table(question))
+        frame.table(views.estimates_table(question), "Every estimate under every clustering")
 
 
 def harms(document: dict[str, Any]) -> None:
@@ -172,7 +172,7 @@ def harms(document: dict[str, Any]) -> None:
     st.write("One-sided: harm is seen, harm as large as the margin is ruled out, or neither can be told.")
     watched = views.harms_table(document)
     if len(watched):
-        frame.table(watched)
+        frame.table(watched, "Outcomes watched for harm")
     else:
         st.write("No outcome of this run was watched for harm.")
     tabled("Several questions at once", views.family_table(document), views.reading_of(document, "family"))
@@ -194,7 +194,7 @@ def makeup(question: dict[str, Any], run_id: str) -> None:
     carriers = views.carriers_table(question)
     if len(carriers):
         with st.expander("The cells that carry the headline"):
-            frame.table(carriers)
+            frame.table(carriers, "The cells that carry the headline")
     tabled("Who is compared with whom", views.design_table(question))
     notes = [item["text"] for item in question["warnings"] if item["kind"] in NOTES]
     if notes:
@@ -235,7 +235,7 @@ def tabled(title: str, rows: Any, text: str = "") -> None:
         st.subheader(title)
         said(text)
     if len(rows):
-        frame.table(rows)
+        frame.table(rows, title)
 
 
 def shown(question: dict[str, Any], run_id: str, name: str, reason: str = "") -> None:
@@ -250,7 +250,7 @@ def shown(question: dict[str, Any], run_id: str, name: str, reason: str = "") ->
 def provenance(run: Any, question: dict[str, Any]) -> None:
     """Where the numbers come from, and how to get them again."""
     st.header("Where this comes from")
-    frame.table(views.provenance_table(run.document, question))
+    frame.table(views.provenance_table(run.document, question), "Where this comes from")
     run_id = run.document["run_id"]
     st.markdown(f"Get the same numbers again with one command: `pilots rerun {run_id}`")
     document = json.dumps(run.document, indent=1, ensure_ascii=False)

@@ -31,7 +31,7 @@ def release_section() -> Release | None:
     made = releases.releases(store, actor)
     if made:
         rows = frame.records([release.to_dict() for release in made], RELEASES)
-        frame.table(rows.assign(Made=rows["Made"].map(moment), Digest=rows["Digest"].map(short)))
+        frame.table(rows.assign(Made=rows["Made"].map(moment), Digest=rows["Digest"].map(short)), "Releases")
     else:
         st.write("There is no release yet.")
     done = st.session_state.pop("release-made", None)
@@ -109,7 +109,7 @@ def runs_section() -> None:
     found = [row for run in runs.runs(store, actor) for row in views.run_rows(run.document, stale.get(run.run_id, []))]
     if found:
         shown = RUNS if stale else {name: heading for name, heading in RUNS.items() if name != "stale"}
-        frame.long_table(frame.records(found, shown), "runs")
+        frame.long_table(frame.records(found, shown), "runs", "Runs")
         if stale:
             st.write("A stale run rests on returns that were replaced or sent back since. Make a new release and evaluate again.")
     else:

@@ -17,7 +17,7 @@ def main() -> None:
         "reform of which nothing can be estimated says why."
     )
     found = views.overview_table(run.document for run in runs.runs(frame.store(), frame.acting()))
-    frame.table(found.drop(columns="Run"))
+    frame.table(found.drop(columns="Run"), "Each reform with each outcome asked")
     frame.download(found, "overview")
     st.page_link("pages/effects.py", label="Read one effect with all its evidence")
 

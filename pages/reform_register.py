@@ -74,7 +74,7 @@ def neighbours() -> None:
     known = names()
     codes = sorted(current_authorities()["authority"], key=known.__getitem__)
     chosen = st.selectbox("Local authority", codes, format_func=known.__getitem__, key="neighbours-of")
-    frame.table(neighbours_table(chosen))
+    frame.table(neighbours_table(chosen), f"Neighbours of {known[chosen]}")
 
 
 def main() -> None:

@@ -55,7 +55,7 @@ def changes(found: ReleaseComparison) -> None:
     for title, rows, columns in lists:
         st.subheader(title)
         if rows:
-            frame.long_table(frame.records(rows, columns), f"changed-{title.lower().replace(' ', '-')}")
+            frame.long_table(frame.records(rows, columns), f"changed-{title.lower().replace(' ', '-')}", f"{title} that changed")
         else:
             st.write("None changed.")
 
@@ -82,11 +82,13 @@ def effects(before: str, after: str) -> None:
         st.markdown(f"Before: {old['verdict']['words']}\n\nNow: {new['verdict']['words']}")
         rows = [row for row in rounded(found.estimates) if row["outcome"] == old["outcome"]]
         named = [{**row, "estimator": row["estimator"].replace("_", " "), "number": WORDS[row["number"]]} for row in rows]
-        frame.table(frame.records([row for row in named if row["estimator"].startswith("headline")], EFFECTS))
+        headline = frame.records([row for row in named if row["estimator"].startswith("headline")], EFFECTS)
+        frame.table(headline, f"The headline before and now: {old['outcome_label']}")
         others = [row for row in named if not row["estimator"].startswith("headline")]
         moved = sum(row["change"] not in ("", "0") for row in others)
         with st.expander(f"Every estimator under every clustering: {moved} of {len(others)} numbers changed"):
-            frame.long_table(frame.records(others, EFFECTS), f"effect-{old['outcome']}")
+            words = f"Every estimator before and now: {old['outcome_label']}"
+            frame.long_table(frame.records(others, EFFECTS), f"effect-{old['outcome']}", words)
 
 
 def main() -> None:

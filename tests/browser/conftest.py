@@ -33,6 +33,10 @@ PATIENCE = 30_000  # milliseconds; enough on two slow cores that others use too
 TOO_WIDE = """() => [...document.querySelectorAll('[data-testid="stMain"] *')]
   .filter(one => one.getBoundingClientRect().right > window.innerWidth + 1 && !one.closest('svg'))
   .map(one => one.outerHTML.slice(0, 120)).slice(0, 3)"""
+# Tables that do not say what they are, or say the same as another on the screen.
+UNTOLD = """() => [...document.querySelectorAll('[data-testid="stMain"] table')]
+  .map(one => one.caption?.innerText.trim() ?? '')
+  .filter((words, at, all) => !words || all.indexOf(words) !== at)"""
 SERIOUS = ("serious", "critical")
 
 
@@ -216,6 +220,8 @@ class Looker:
             self._keep(f"{name}-{width}")
             wide = self.page.evaluate(TOO_WIDE)
             assert wide == [], f"{name} at {width}: {wide}"
+            untold = self.page.evaluate(UNTOLD)
+            assert untold == [], f"{name}: tables without a caption of their own: {untold}"
             found = [one for one in Axe().run(self.page).response["violations"] if one["impact"] in SERIOUS]
             told = [f"{one['id']}: {one['help']}: {one['nodes'][0]['html'][:200]}" for one in found]
             assert not told, f"{name} at {width}: {told}"

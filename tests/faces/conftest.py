@@ -88,6 +88,10 @@ class Screen:
     def run(self) -> None:
         self.app.run()
         assert not self.app.exception, [one.value for one in self.app.exception]
+        bodies = [element.proto.body for element in self.app.get("html") if "<table" in element.proto.body]
+        captions = [re.findall(r"<table[^>]*><caption>([^<]+)</caption>", body) for body in bodies]
+        assert all(captions), f"a table says nowhere what it is: {bodies[captions.index([])][:300]}"
+        assert len(captions) == len({tuple(one) for one in captions}), f"two tables say the same of themselves: {captions}"
 
     def press(self, label: str) -> None:
         next(button for button in self.app.button if button.label == label).click()
