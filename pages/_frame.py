@@ -267,6 +267,8 @@ def picture(shown: Picture, key: str) -> None:
     """A chart with its title, alt text, table and CSV."""
     st.subheader(shown.title)
     st.vega_lite_chart(shown.spec, theme=None, alt=shown.alt, width="stretch", key=f"chart-{key}")
+    if shown.note:
+        st.caption(shown.note)
     with st.expander("Table and description"):
         st.write(shown.alt)
         table(shown.table, shown.title)

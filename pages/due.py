@@ -86,9 +86,9 @@ def mine(found: list[DueReturn]) -> None:
 
 
 def listed(found: list[DueReturn]) -> pandas.DataFrame:
-    """The list for readers; a region is named only where there are several."""
-    made = frame.records(records(found), COLUMNS)
-    return made if len({one.region for one in found}) > 1 else made.drop(columns=COLUMNS["region"])
+    """The list for readers; region and whose the next step is stand there only where there are several."""
+    same = [name for name in ("region", "owner") if len({getattr(one, name) for one in found}) == 1]
+    return frame.records(records(found), COLUMNS).drop(columns=[COLUMNS[name] for name in same])
 
 
 def with_the_region(chosen: DueReturn) -> None:
@@ -181,10 +181,11 @@ def asked() -> None:
     """Until when returns are asked for; the department sets it here."""
     found = collections.asked_now(frame.store(), frame.acting())
     if found.until is not None or frame.may("set_asked_until"):
+        st.header("Until when returns are asked for")
         st.write(found.words)
     if not frame.may("set_asked_until"):
         return
-    with st.expander("Set until when returns are asked for"), st.form("asked-until", border=False):
+    with st.expander("Set the day"), st.form("asked-until", border=False):
         st.write(
             "A period that ends after this day is not asked for. What was sent already stays, and is still signed and accepted."
         )
@@ -208,10 +209,10 @@ def main() -> None:
     st.title("Returns due")
     told_done()
     st.write(INTRODUCTIONS[frame.acting().role])
-    asked()
     found = returns_due(frame.store(), frame.acting())
     mine(found)
     more_time()
+    asked()
     st.header(f"Everything that is not finished ({len(found):,})")
     if not found:
         st.write("Every return that is asked for is accepted.")

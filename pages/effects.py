@@ -58,8 +58,10 @@ def choose(found: list[Any]) -> tuple[Any, dict[str, Any]]:
 
 
 def headline(question: dict[str, Any], document: dict[str, Any]) -> None:
-    """The verdict, the number, the locks, whether it was planned, three sentences, the truth, what is watched, and what warns."""
+    """Verdict, number, harm that is seen, locks, whether it was planned, three sentences, truth, what is watched, what warns."""
     frame.verdict(question["outcome_label"], question["verdict"]["words"], views.headline_words(question))
+    for words in views.harm_seen_words(document, question):
+        frame.warning(words)
     locks(question)
     said(*views.standing_words(document))
     st.markdown("\n\n".join(question["reading"]))
@@ -159,8 +161,8 @@ def choices(question: dict[str, Any], run_id: str) -> None:
     st.header("Other reasonable choices")
     said(views.reading_of(question, "specifications"))
     shown(question, run_id, "specifications", views.refused(question, "specifications"))
-    st.subheader("Other ways to estimate the same effect")
     shown(question, run_id, "estimators")
+    st.subheader("What each estimator assumes")
     frame.table(views.assumptions_table(question), "What each estimator assumes")
     with st.expander("Every estimate under every clustering"):
         frame.table(views.estimates_table(question), "Every estimate under every clustering")

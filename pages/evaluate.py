@@ -15,7 +15,7 @@ RELEASES = {"name": "Release", "made_at": "Made", "returns": "Returns", "series"
 RUNS = {
     "outcome": "Outcome",
     "verdict": "Verdict",
-    "standing": "Planned",
+    "standing": "Planned or not",
     "plan": "Plan",
     "made": "Made",
     "run": "Run",

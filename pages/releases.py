@@ -8,18 +8,21 @@ import streamlit as st
 
 from pages import _frame as frame
 from pilots import plans, releases, restatements
+from pilots.catalogue import reform_labels
+from pilots.collections import returned_by_regions
+from pilots.places import names, region_names
 from pilots.restatements import ReleaseComparison
 
 RETURNS = {
-    "kind": "Change",
     "collection": "Collection",
     "region": "Region",
     "period": "Period",
+    "kind": "Change",
     "before": "Before",
     "after": "Now",
 }
-SERIES = {"kind": "Change", "publication": "Publication", "edition": "Edition", "before": "Before", "after": "Now"}
-SPELLS = {"kind": "Change", "authority": "Authority", "reform": "Reform", "start": "Start", "before": "Before", "after": "Now"}
+SERIES = {"publication": "Publication", "edition": "Edition", "kind": "Change", "before": "Before", "after": "Now"}
+SPELLS = {"authority": "Authority", "reform": "Reform", "start": "Start", "kind": "Change", "before": "Before", "after": "Now"}
 CELLS = {
     "outcome_label": "Outcome",
     "authority_name": "Local authority",
@@ -29,6 +32,7 @@ CELLS = {
     "after": "Now",
     "change": "Change",
 }
+HEADLINE = {"number": "Number", "before": "Before", "after": "Now", "change": "Change"}
 EFFECTS = {"estimator": "Estimator", "number": "Number", "before": "Before", "after": "Now", "change": "Change"}
 WORDS = {"estimate": "effect", "std_error": "standard error", "p_value": "p-value", "lower": "lower end", "upper": "upper end"}
 
@@ -43,13 +47,19 @@ def rounded(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{**row, **{name: number(row[name]) for name in ("before", "after", "change")}} for row in rows]
 
 
+def called(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows in which codes and names of collections and reforms are told as readers know them."""
+    known = {"collection": returned_by_regions(), "region": region_names(), "authority": names(), "reform": reform_labels()}
+    return [{name: known[name].get(value, value) if name in known else value for name, value in row.items()} for row in rows]
+
+
 def changes(found: ReleaseComparison) -> None:
     """Returns, series, spells and figures that changed."""
     st.write(found.words)
     lists: tuple[tuple[str, list[dict[str, Any]], dict[str, str]], ...] = (
-        ("Returns", found.submissions, RETURNS),
+        ("Returns", called(found.submissions), RETURNS),
         ("Published series", found.vintages, SERIES),
-        ("Reform register", found.spells, SPELLS),
+        ("Reform register", called(found.spells), SPELLS),
         ("Figures", rounded(found.cells), CELLS),
     )
     for title, rows, columns in lists:
@@ -82,7 +92,7 @@ def effects(before: str, after: str) -> None:
         st.markdown(f"Before: {old['verdict']['words']}\n\nNow: {new['verdict']['words']}")
         rows = [row for row in rounded(found.estimates) if row["outcome"] == old["outcome"]]
         named = [{**row, "estimator": row["estimator"].replace("_", " "), "number": WORDS[row["number"]]} for row in rows]
-        headline = frame.records([row for row in named if row["estimator"].startswith("headline")], EFFECTS)
+        headline = frame.records([row for row in named if row["estimator"].startswith("headline")], HEADLINE)
         frame.table(headline, f"The headline before and now: {old['outcome_label']}")
         others = [row for row in named if not row["estimator"].startswith("headline")]
         moved = sum(row["change"] not in ("", "0") for row in others)
@@ -98,11 +108,11 @@ def main() -> None:
     if len(made) < 2:
         st.write("There are not two releases yet. A second one shows what was restated since the first.")
         return
-    names = {release.id: release.name for release in made}
+    named = {release.id: release.name for release in made}
     left, right = st.columns(2)
-    after = right.selectbox("To", list(names), format_func=names.__getitem__)
-    earlier = [name for name in names if name != after]
-    before = left.selectbox("From", earlier, format_func=names.__getitem__)
+    after = right.selectbox("To", list(named), format_func=named.__getitem__)
+    earlier = [name for name in named if name != after]
+    before = left.selectbox("From", earlier, format_func=named.__getitem__)
     st.header("What changed")
     changes(restatements.compare_releases(frame.store(), frame.acting(), before, after))
     effects(before, after)

@@ -14,8 +14,11 @@ from pilots.charts.base import (
     INK,
     ORANGE,
     PLUM,
+    Cut,
     Mark,
     Picture,
+    arrows,
+    cut_off,
     ends_of,
     finish,
     interval,
@@ -35,7 +38,8 @@ def event_study(marks: Sequence[Mark], *, outcome: str, unit: str, period: str, 
         period: What one step is, such as "term".
         level: The intervals' level, between 0 and 1.
     """
-    frame = _frame(marks)
+    cut = cut_off(marks, period)
+    frame = _frame(marks, cut)
     frame["side"] = ["Before the start" if mark.position < 0 else "After the start" for mark in marks]
     sides = ["Before the start", "After the start"]
     ends = [min(mark.position for mark in marks) - 0.5, max(mark.position for mark in marks) + 0.5]
@@ -58,6 +62,7 @@ def event_study(marks: Sequence[Mark], *, outcome: str, unit: str, period: str, 
         base.mark_rule(strokeWidth=2).encode(x=x, y=altair.Y("lower:Q", scale=y_scale), y2="upper:Q", color=side),
         base.mark_point(filled=True, size=90, opacity=1).encode(x=x, y=y, color=side, shape=shape, tooltip=["label", "text"]),
     ]
+    layers += arrows(cut.ends, horizontal=False, x=x, y=altair.Y("value:Q", scale=y_scale))
     told = frame["truth"].notna() & (frame["position"] >= 0)  # before the start there is no effect: nothing to show
     if told.any():
         truth = altair.Chart(frame[told]).mark_point(shape="diamond", size=130, color=ORANGE, strokeWidth=2, opacity=1)
@@ -70,7 +75,11 @@ def event_study(marks: Sequence[Mark], *, outcome: str, unit: str, period: str, 
         f"{_described(after, 'after', lambda m: True)} Lines are {level:.0%} intervals."
     )
     return Picture(
-        title, finish(altair.layer(*layers), 320), alt, _table(marks, f"{period.capitalize()}s since the start", unit, level)
+        title,
+        finish(altair.layer(*layers), 320),
+        alt,
+        _table(marks, f"{period.capitalize()}s since the start", unit, level),
+        cut.note,
     )
 
 
@@ -85,7 +94,8 @@ def forest(marks: Sequence[Mark], *, title: str, outcome: str, what: str, unit: 
         unit: The effect's unit.
         level: The intervals' level, between 0 and 1.
     """
-    frame = _frame(marks)
+    cut = cut_off(marks)
+    frame = _frame(marks, cut)
     frame["kind"] = ["All together" if mark.strong else what.capitalize() for mark in marks]
     order = [mark.label for mark in marks]
     y = altair.Y("label:N", sort=order, title=None, axis=names_axis())
@@ -103,6 +113,7 @@ def forest(marks: Sequence[Mark], *, title: str, outcome: str, what: str, unit: 
         base.mark_text(dy=-13, fontSize=12, stroke="#ffffff", strokeWidth=4).encode(y=y, x="estimate:Q", text="short:N"),
         base.mark_text(dy=-13, fontSize=12, color=INK).encode(y=y, x="estimate:Q", text="short:N"),
     ]
+    layers += arrows(cut.ends, horizontal=True, y=y, x="value:Q")
     if frame["truth"].notna().any():
         layers.append(base.mark_point(shape="diamond", size=130, color=ORANGE, strokeWidth=2, opacity=1).encode(y=y, x="truth:Q"))
     alt = (
@@ -110,12 +121,13 @@ def forest(marks: Sequence[Mark], *, title: str, outcome: str, what: str, unit: 
         + "; ".join(f"{mark.label} {interval(mark)}" for mark in marks)
         + f". Brackets are {level:.0%} intervals."
     )
-    return Picture(title, finish(altair.layer(*layers), 38 * len(marks) + 60), alt, _table(marks, what.capitalize(), unit, level))
+    table = _table(marks, what.capitalize(), unit, level)
+    return Picture(title, finish(altair.layer(*layers), 38 * len(marks) + 60), alt, table, cut.note)
 
 
-def _frame(marks: Sequence[Mark]) -> pandas.DataFrame:
+def _frame(marks: Sequence[Mark], cut: Cut) -> pandas.DataFrame:
     columns = ["label", "position", "estimate", "lower", "upper", "truth"]
-    frame = pandas.DataFrame([{name: getattr(mark, name) for name in columns} for mark in marks], columns=columns)
+    frame = pandas.DataFrame([{name: getattr(mark, name) for name in columns} for mark in cut.marks], columns=columns)
     frame[columns[1:]] = frame[columns[1:]].astype(float)
     frame["text"] = [interval(mark) for mark in marks]
     frame["short"] = ["" if mark.estimate is None else number(mark.estimate) for mark in marks]

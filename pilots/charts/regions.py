@@ -8,7 +8,22 @@ from dataclasses import dataclass
 import altair
 import pandas
 
-from pilots.charts.base import BLUE, INK, ORANGE, PLUM, TURQUOISE, Mark, Picture, ends_of, finish, interval, names_axis, number
+from pilots.charts.base import (
+    BLUE,
+    INK,
+    ORANGE,
+    PLUM,
+    TURQUOISE,
+    Mark,
+    Picture,
+    arrows,
+    cut_off,
+    ends_of,
+    finish,
+    interval,
+    names_axis,
+    number,
+)
 from pilots.charts.base import zero_rule as zero
 
 OWN, DRAWN, ALL = "Own figures", "Drawn to the mean", "All together"
@@ -35,8 +50,10 @@ def regions(marks: Sequence[RegionMark], together: Mark, *, outcome: str, unit: 
         level: The intervals' level, between 0 and 1.
     """
     rows = [(mark.own, OWN) for mark in marks] + [(mark.shrunken, DRAWN) for mark in marks if mark.shrunken] + [(together, ALL)]
+    cut = cut_off([mark for mark, _ in rows])
     columns = ["label", "kind", "estimate", "lower", "upper", "truth", "text", "short"]
-    frame = pandas.DataFrame([_row(mark, kind) for mark, kind in rows if mark is not None], columns=columns)
+    drawn = zip(rows, cut.marks, strict=True)
+    frame = pandas.DataFrame([_row(mark, line, kind) for (mark, kind), line in drawn], columns=columns)
     frame[columns[2:6]] = frame[columns[2:6]].astype(float)
     kinds = [kind for kind in (OWN, DRAWN, ALL) if (frame["kind"] == kind).any()]
     colours, shapes = {OWN: BLUE, DRAWN: TURQUOISE, ALL: PLUM}, {OWN: "circle", DRAWN: "square", ALL: "diamond"}
@@ -54,6 +71,8 @@ def regions(marks: Sequence[RegionMark], together: Mark, *, outcome: str, unit: 
     for kind in kinds:
         down = {OWN: -APART if both else 0, DRAWN: APART, ALL: 0}[kind]
         layers += _drawn(altair.Chart(frame[frame["kind"] == kind]), kind, down, y, unit, colour, shape)
+        mine = cut.ends.loc[[rows[at][1] == kind for at in cut.ends["at"]]]
+        layers += arrows(mine, horizontal=True, down=down, y=y, x="value:Q")
     if frame["truth"].notna().any():
         truths = altair.Chart(frame[frame["truth"].notna()])
         layers.append(
@@ -65,12 +84,13 @@ def regions(marks: Sequence[RegionMark], together: Mark, *, outcome: str, unit: 
         finish(altair.layer(*layers), height),
         _alt(marks, together, outcome, unit, level),
         _table(marks, together, unit, level),
+        cut.note,
     )
 
 
-def _row(mark: Mark, kind: str) -> tuple[object, ...]:
+def _row(mark: Mark, line: Mark, kind: str) -> tuple[object, ...]:
     short = "" if mark.estimate is None or kind == DRAWN else number(mark.estimate)
-    return mark.label, kind, mark.estimate, mark.lower, mark.upper, mark.truth, interval(mark), short
+    return mark.label, kind, mark.estimate, line.lower, line.upper, mark.truth, interval(mark), short
 
 
 def _drawn(

@@ -9,7 +9,7 @@ from typing import Any
 import altair
 import pandas
 
-from pilots.charts.base import BLUE, INK, PLUM, Mark, Picture, ends_of, finish, number
+from pilots.charts.base import BLUE, INK, PLUM, Mark, Picture, arrows, cut_off, ends_of, finish, number
 
 ABOVE, BETWEEN, LINE, LEGEND = 210, 34, 21, 52  # pixels: the curve, the gap below it, one row of choices, what stands above
 MANY = 30  # sets of choices from which marks are drawn finer
@@ -37,7 +37,8 @@ def specification_curve(rows: Sequence[Specification], *, outcome: str, unit: st
         level: The intervals' level, between 0 and 1.
     """
     known = sorted((row for row in rows if row.mark.estimate is not None), key=lambda row: row.mark.estimate or 0.0)
-    curve, matrix, names, lines = _frames(known)
+    cut = cut_off([row.mark for row in known])
+    curve, matrix, names, lines = _frames(known, cut.marks)
     height = ABOVE + BETWEEN + LINE * len(lines)
     domain = altair.Scale(domain=[-0.7, len(known) - 0.3], nice=False)
     legend = altair.Legend(columns=1)
@@ -57,12 +58,27 @@ def specification_curve(rows: Sequence[Specification], *, outcome: str, unit: st
             tooltip=["text"],
         )
     )
-    chart = altair.layer(_curve(curve, unit, domain, colour, legend), chosen).resolve_scale(y="independent")
+    chart = altair.layer(_curve(curve, cut.ends, unit, domain, colour, legend), chosen).resolve_scale(y="independent")
     title = "The effect under other reasonable choices"
-    return Picture(title, finish(chart, height + LEGEND), _alt(known, outcome, unit), _table(known, unit, level))
+    bare = sum(row.mark.lower is None or row.mark.upper is None for row in known)
+    note = f"{bare} of {len(known)} points have no line: their interval is not known." if bare else ""
+    return Picture(
+        title,
+        finish(chart, height + LEGEND),
+        _alt(known, outcome, unit),
+        _table(known, unit, level),
+        f"{cut.note} {note}".strip(),
+    )
 
 
-def _curve(curve: pandas.DataFrame, unit: str, domain: altair.Scale, colour: altair.Color, legend: altair.Legend) -> Any:
+def _curve(
+    curve: pandas.DataFrame,
+    ends: pandas.DataFrame,
+    unit: str,
+    domain: altair.Scale,
+    colour: altair.Color,
+    legend: altair.Legend,
+) -> Any:
     """Effects with their intervals, in the order of size; the plan's own is a larger diamond."""
     x, effect, many = altair.X("at:Q", axis=None, scale=domain), altair.Scale(range=[ABOVE, 0], nice=True), len(curve) > MANY
     shapes = altair.Scale(domain=[OTHER, PLAN], range=["circle", "diamond"])
@@ -80,6 +96,7 @@ def _curve(curve: pandas.DataFrame, unit: str, domain: altair.Scale, colour: alt
             size=size,
             tooltip=["text"],
         ),
+        *arrows(ends, horizontal=False, x=x, y=altair.Y("value:Q", scale=effect)),
     )
 
 
@@ -88,7 +105,9 @@ def _bold(names: Sequence[str]) -> Any:
     return {"condition": {"test": test, "value": "bold"}, "value": "normal"}
 
 
-def _frames(known: Sequence[Specification]) -> tuple[pandas.DataFrame, pandas.DataFrame, list[str], list[str]]:
+def _frames(
+    known: Sequence[Specification], drawn: Sequence[Mark]
+) -> tuple[pandas.DataFrame, pandas.DataFrame, list[str], list[str]]:
     """The curve's rows, the matrix's rows, the names of the choices, and the matrix's lines, top first."""
     names = list(dict.fromkeys(name for row in known for name in row.choices))
     values = {name: list(dict.fromkeys(row.choices[name] for row in known if name in row.choices)) for name in names}
@@ -97,8 +116,8 @@ def _frames(known: Sequence[Specification]) -> tuple[pandas.DataFrame, pandas.Da
     lines = [line for name in names for line in (f"{name}|{name}", *(f"{name}|{MARK}{value}" for value in values[name]))]
     curve = pandas.DataFrame(
         [
-            (at, row.mark.estimate, row.mark.lower, row.mark.upper, PLAN if row.plan else OTHER, row.mark.label)
-            for at, row in enumerate(known)
+            (at, row.mark.estimate, line.lower, line.upper, PLAN if row.plan else OTHER, row.mark.label)
+            for at, (row, line) in enumerate(zip(known, drawn, strict=True))
         ],
         columns=["at", "estimate", "lower", "upper", "kind", "text"],
     )

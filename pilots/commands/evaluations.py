@@ -82,9 +82,11 @@ def runs(session: Session) -> None:
 @task_command("overview")
 def overview(session: Session) -> None:
     """Every reform with each outcome asked: what is said, how far it can be believed, and what is watched for harm."""
-    found = views.overview_table(run.document for run in running.runs(session.store, session.actor))
+    documents = [run.document for run in running.runs(session.store, session.actor)]
+    found = views.overview_table(documents)
     plain = found.rename(columns=lambda name: name.lower().replace(" ", "_")).to_dict("records")
-    session.tell(plain, table(found))
+    first = [wrapped(words) for words in (views.overview_words(documents), *views.overview_harms(documents)) if words]
+    session.tell(plain, "\n".join([*first, *([""] if first else []), table(found)]))
 
 
 @task_command("show")

@@ -20,12 +20,13 @@ from pilots.views.belief import (
     returns_table,
 )
 from pilots.views.common import absent, headline_words, run_rows, run_words, sentence, standing_short, standing_words, truth_words
-from pilots.views.overview import overview_table
+from pilots.views.overview import overview_harms, overview_table, overview_words
 from pilots.views.parts import (
     cost_table,
     described_table,
     family_table,
     guardrails_table,
+    harm_seen_words,
     harm_words,
     harms_table,
     leads_picture,
@@ -67,6 +68,7 @@ __all__ = [
     "few_clusters_table",
     "few_clusters_words",
     "guardrails_table",
+    "harm_seen_words",
     "harm_words",
     "harms_table",
     "headline_words",
@@ -76,7 +78,9 @@ __all__ = [
     "locks_lost",
     "locks_words",
     "makeup_words",
+    "overview_harms",
     "overview_table",
+    "overview_words",
     "part",
     "placebo_picture",
     "pooled_words",

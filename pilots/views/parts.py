@@ -131,12 +131,23 @@ def harm_words(document: Mapping[str, Any]) -> list[str]:
     return [*lines, *([f"No return measures: {', '.join(unwatched)}"] if unwatched else [])]
 
 
+def harms_seen(document: Mapping[str, Any], beside: str | None = None) -> list[Mapping[str, Any]]:
+    """The outcomes watched for harm in which it is seen, but for the outcome that a reader looks at."""
+    return [one for one in _watched(document) if one.get("kind") == "harm_seen" and one["outcome"] != beside]
+
+
+def harm_seen_words(document: Mapping[str, Any], question: Question) -> list[str]:
+    """The harm that is seen beside a question, a line each, with its size."""
+    seen = [(one, sentence(one.get("words") or _harm_said(one))) for one in harms_seen(document, question["outcome"])]
+    return [f"{one['label']}: {words[0].lower()}{words[1:]}" for one, words in seen]
+
+
 def harm_summary(document: Mapping[str, Any]) -> str:
     """What is watched for harm in a run, in one cell: harm that is seen by name, all else by number."""
     watched, counts = _watched(document), dict.fromkeys(HARM_WORDS, 0)
     for one in watched:
         counts["not_estimable" if one.get("not_estimable") else str(one["kind"])] += 1
-    seen = [f"{_harm_said(one)}: {one['label']}" for one in watched if one.get("kind") == "harm_seen"]
+    seen = [f"{_harm_said(one)}: {one['label']}" for one in harms_seen(document)]
     rest = [f"{HARM_WORDS[kind]}: {count}" for kind, count in counts.items() if count and kind != "harm_seen"]
     unwatched = document.get("unwatched") or []
     return ". ".join([*seen, *rest, *([f"No return measures: {len(unwatched)}"] if unwatched else [])])

@@ -35,7 +35,7 @@ TOO_WIDE = """() => [...document.querySelectorAll('[data-testid="stMain"] *')]
   .map(one => one.outerHTML.slice(0, 120)).slice(0, 3)"""
 # Tables that do not say what they are, or say the same as another on the screen.
 UNTOLD = """() => [...document.querySelectorAll('[data-testid="stMain"] table')]
-  .map(one => one.caption?.innerText.trim() ?? '')
+  .map(one => one.caption?.textContent.trim() ?? '')
   .filter((words, at, all) => !words || all.indexOf(words) !== at)"""
 SERIOUS = ("serious", "critical")
 

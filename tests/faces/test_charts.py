@@ -1,6 +1,7 @@
 """The newer pictures: what they draw, what they say and what stands in their tables. The numbers here are made by hand."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,12 +13,14 @@ from pilots.charts import (
     Mark,
     RegionMark,
     Specification,
+    event_study,
     placebo,
     power_curve,
     regions,
     sensitivity,
     specification_curve,
 )
+from pilots.charts.base import cut_off
 from pilots.charts.belief import SIDES, _bars
 
 
@@ -144,6 +147,22 @@ def test_the_specification_curve_is_sorted_with_its_choices_below() -> None:
     assert list(shown.table["Effect (points)"]) == ["\u22121.00", "+1.00", "+2.00", "+3.00"]
     assert list(shown.table["Weights"]) == ["alike"] * 4
     assert "2 intervals leave out zero. The plan’s own is number 4 from the lowest, +3.0." in shown.alt
+
+
+def test_an_interval_beside_which_no_other_could_be_seen_is_cut_off_in_the_picture_alone() -> None:
+    marks = [Mark(str(at), at, 1.0 + at, 0.0, 2.0 + 2 * at, truth=1.5) for at in range(4)]
+    long = Mark("4", 4, 5.0, -190.0, 230.0, truth=1.5)
+    about: dict[str, Any] = {"outcome": "Timeliness", "unit": "points", "level": 0.95}
+    whole = event_study(marks, period="term", **about)
+    assert whole.note == "" and not rows(whole.spec, "up")
+    shown = event_study([*marks, long], period="term", **about)
+    assert shown.note == "A line that ends in an arrow goes on: term 4 (\u2212190.0 to +230.0)."
+    (drawn,) = [row for row in rows(shown.spec, "upper") if row["label"] == long.label]
+    ends = sorted(row["value"] for row in rows(shown.spec, "up"))
+    assert ends == [drawn["lower"], drawn["upper"]] and -2 < ends[0] < 0 and 8 < ends[1] < 10
+    assert shown.table["95% interval"].iloc[-1] == "\u2212190.00\u00a0to\u00a0+230.00"
+    cut = cut_off([*marks, *(replace(long, position=at) for at in range(4, 8))])
+    assert cut.note == ""  # where half of the intervals are long, they are what there is to see
 
 
 def test_a_choice_without_an_effect_is_not_drawn() -> None:

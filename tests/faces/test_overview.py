@@ -3,14 +3,14 @@
 from typing import Any
 
 from pilots.catalogue import reforms
-from pilots.views import harm_words, harms_table, overview_table
+from pilots.views import harm_seen_words, harm_words, harms_table, overview_harms, overview_table, overview_words
 
 
 def document(**changed: Any) -> dict[str, Any]:
     question = {
         "outcome": "termly_exceptions",
         "outcome_label": "Exceptions",
-        "verdict": {"words": "Worsened by 5 points"},
+        "verdict": {"kind": "worsened", "words": "Worsened by 5 points"},
         "rating": {"locks": 3, "of": 5},
         "smallest_detectable_effect": {"value": 2.04},
         "unit_label": "points",
@@ -49,6 +49,19 @@ def test_harm_is_said_with_its_margin_and_what_no_return_measures() -> None:
     assert list(table["Margin"]) == ["2 points", "1", "none declared"]
     assert list(table["In words"])[1:] == ["Not estimable: no figures.", "Not estimable: no return measures it."]
     assert list(table["Why"]) == ["Flattery.", "", ""]
+
+
+def test_the_overview_begins_with_how_many_answers_there_are_and_the_harm_that_is_seen() -> None:
+    told = overview_words([document(), document(run_id="RUN-0", questions=[])])
+    assert told.startswith("Of 1 questions, worsened: 1. ") and overview_words([]) == ""
+    (harm,) = overview_harms([document(), document(plan={"plan": "q"})])
+    assert harm == "Harm seen with Digital and standard EHC plan: Exceptions." and overview_harms([document(harms=[])]) == []
+
+
+def test_harm_that_is_seen_stands_beside_every_other_outcome_with_its_size() -> None:
+    asked = document()["questions"][0]
+    assert harm_seen_words(document(), asked) == []  # the verdict says it
+    assert harm_seen_words(document(), {**asked, "outcome": "timeliness"}) == ["Exceptions: harm seen."]
 
 
 def test_a_run_from_before_guardrails_of_reforms_still_shows() -> None:
