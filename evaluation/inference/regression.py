@@ -13,6 +13,7 @@ from scipy import stats
 
 from evaluation.errors import OptionError, PanelError, check_choice
 from evaluation.inference.base import group_sums
+from evaluation.inference.blocks import Clusters
 from evaluation.inference.small_sample import (
     CENTRES,
     CR2_DEFAULTS,
@@ -22,8 +23,8 @@ from evaluation.inference.small_sample import (
     cr3_row,
     jackknife,
     satterthwaite,
-    spread_of,
 )
+from evaluation.inference.spread import spread_of
 from evaluation.inference.wild import DEFAULTS as WILD_DEFAULTS
 from evaluation.inference.wild import check_nested, check_options, wild_row
 from evaluation.inference.wild_interval import end_points
@@ -117,7 +118,7 @@ class Regression:
             return error, len(sums) - 1.0, {"factor": options["factor"]}
         scaled = bool(np.ptp(self.row.model.root) == 0)
         b = self.row.weights * (1.0 if scaled else self.row.model.root)
-        return error, satterthwaite(spread_of(self.row, scaled), codes, b), {"factor": options["factor"]}
+        return error, satterthwaite(spread_of(self.row, scaled), Clusters(codes), b), {"factor": options["factor"]}
 
     def _factor(self, name: str, groups: int) -> float:
         n = len(self.frame)

@@ -18,7 +18,8 @@ from scipy import sparse
 
 from evaluation.errors import OptionError, PanelError, check_choice
 from evaluation.inference.base import Inference, Scored, group_sums
-from evaluation.inference.small_sample import Spread, powered, restricted_spread, spread_of
+from evaluation.inference.blocks import Clusters, powered
+from evaluation.inference.spread import Spread, restricted_spread, spread_of
 from evaluation.inference.wild_interval import BootstrapTest, end_points
 from evaluation.inference.working import ByShape, Row, assemble, cells_of, prepare
 
@@ -126,9 +127,14 @@ class Frame:
     def side(self, residual: np.ndarray) -> Side:
         """A residual (n) as the draws take it."""
         if self.spread is not None:
-            residual = powered(self.spread, self.codes, -1.0, residual[:, None])[:, 0]
+            residual = powered(self.spread, self.clusters, -1.0, residual[:, None])[:, 0]
         sums = group_sums(np.column_stack([self.q, self.weights, self.after]) * residual[:, None], self.groups)
         return Side(sums[:, 0], sums[:, 2:] @ self.bend, sums[:, 1])
+
+    @cached_property
+    def clusters(self) -> Clusters:
+        """The cells of clusters."""
+        return Clusters(self.codes)
 
     @cached_property
     def slope(self) -> Side:
@@ -171,7 +177,7 @@ def frame_of(row: Row, codes: np.ndarray, groups: np.ndarray, kind: str, impose_
     """
     q, spread = row.weights, None
     if kind[1] == "3":
-        q = powered(spread_of(row), codes, -1.0, q[:, None])[:, 0]
+        q = powered(spread_of(row), Clusters(codes), -1.0, q[:, None])[:, 0]
     if kind[0] == "3":
         spread = restricted_spread(row.model) if impose_null else spread_of(row)
     left = group_sums(np.hstack([row.model.basis, row.columns]) * q[:, None], codes)
