@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -103,26 +105,37 @@ def _left_empty(panel: Panel, empty: list[Any]) -> tuple[str, ...]:
     return (f"{len(empty)} {cohorts} empty and not in the result: no {panel.unit} that starts in {listed} has a value.",)
 
 
-def _labels(outcomes: tuple[str, ...], given: list[pd.DataFrame]) -> pd.DataFrame:
-    """Label columns of all outcomes, the outcome first; outcomes that share a frame have it read once."""
-    names = dict.fromkeys(name for frame in given for name in frame.columns)
-    known: dict[int, dict[str, list[Any]]] = {}
-    for frame in given:
-        if id(frame) not in known:
-            known[id(frame)] = {name: _plain(frame, name) for name in names}
-    sizes = [len(frame) for frame in given]
-    columns: dict[str, Any] = {"outcome": pd.array(np.repeat(outcomes, sizes).tolist(), dtype="str")}
-    for name in names:
-        values = [value for frame in given for value in known[id(frame)][name]]
-        columns[name] = pd.array(values, dtype="Int64") if name == "event_time" else pd.Series(values, dtype=object)
-    return pd.DataFrame(columns)
+def _labels(outcomes: tuple[str, ...], given: list[Sequence[Mapping[str, Any]]]) -> pd.DataFrame:
+    """Label columns of all outcomes, the outcome first; outcomes that share their labels have them read once."""
+    names = tuple(dict.fromkeys(name for rows in given for row in rows for name in row))
+    known: dict[int, tuple[tuple[Any, ...], ...]] = {}
+    for rows in given:
+        if id(rows) not in known:
+            known[id(rows)] = tuple(tuple(_plain(row.get(name)) for row in rows) for name in names)
+    every = tuple(known[id(rows)] for rows in given)
+    types = frozenset(type(value) for columns in every for column in columns for value in column)
+    return _frame(outcomes, names, every, types).copy(deep=False)
 
 
-def _plain(frame: pd.DataFrame, name: str) -> list[Any]:
-    """A label column, None where it is missing or the frame has none."""
-    if name not in frame:
-        return [None] * len(frame)
-    return [None if gone else value for value, gone in zip(frame[name].tolist(), frame[name].isna(), strict=True)]
+@lru_cache(maxsize=256)
+def _frame(
+    outcomes: tuple[str, ...], names: tuple[str, ...], every: tuple[tuple[tuple[Any, ...], ...], ...], types: frozenset[type]
+) -> pd.DataFrame:
+    """The frame of labels: checks that estimate again ask for the same one many times. Types keep 1 and 1.0 apart."""
+    sizes = [len(columns[0]) for columns in every]
+    made: dict[str, Any] = {"outcome": pd.array(np.repeat(outcomes, sizes).tolist(), dtype="str")}
+    for at, name in enumerate(names):
+        values = [value for columns in every for value in columns[at]]
+        made[name] = pd.array(values, dtype="Int64") if name == "event_time" else pd.Series(values, dtype=object)
+    return pd.DataFrame(made)
+
+
+def _plain(value: Any) -> Any:
+    """A label without numpy; None where it is missing."""
+    if isinstance(value, str):
+        return value
+    plain = value.item() if isinstance(value, np.generic) and not isinstance(value, np.datetime64) else value
+    return None if pd.isna(plain) else plain
 
 
 def _result(panel: Panel, name: str, aggregate: str, options: dict[str, Any], fits: list[Pieces]) -> Result:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
-import pandas as pd
 from scipy import sparse
 
 from evaluation.panel import Panel
@@ -80,7 +79,7 @@ class Effects:
 class Combined:
     """Aggregated effects: labels, estimates, scores (N × A) and weights on the group-time effects (A × K)."""
 
-    labels: pd.DataFrame
+    labels: list[dict[str, Any]]
     estimates: np.ndarray
     scores: np.ndarray
     on_effects: np.ndarray
@@ -112,7 +111,7 @@ def aggregate_effects(found: Effects, panel: Panel, aggregate: str) -> Combined:
     moved = np.column_stack([row.moved for row in made])
     scores = found.scores.scored(on_effects)
     scores += found.size[:, None] * moved[found.kind]
-    return Combined(pd.DataFrame([row.label for row in made]), np.array([row.estimate for row in made]), scores, on_effects)
+    return Combined([row.label for row in made], np.array([row.estimate for row in made]), scores, on_effects)
 
 
 def _weighted(found: Effects, shares: np.ndarray, keep: np.ndarray, label: dict[str, Any]) -> _Row:
@@ -137,13 +136,12 @@ def _mean(rows: list[_Row], label: dict[str, Any]) -> _Row:
 def _cells(found: Effects, panel: Panel) -> Combined:
     """Every effect as it is: no average, so no row of its own for each."""
     after, reference = found.time >= found.group, found.time == found.base
-    labels = {
-        "cohort": [panel.periods[g] for g in found.group],
-        "period": [panel.periods[t] for t in found.time],
-        "event_time": (found.time - found.group).astype(int),
-        "kind": np.where(reference, "reference", np.where(after, "post", "pre")),
-    }
-    return Combined(pd.DataFrame(labels), found.estimates, found.scores.each(), np.eye(len(found.time)))
+    kinds = np.where(reference, "reference", np.where(after, "post", "pre")).tolist()
+    labels = [
+        {"cohort": panel.periods[g], "period": panel.periods[t], "event_time": t - g, "kind": kind}
+        for g, t, kind in zip(found.group.tolist(), found.time.tolist(), kinds, strict=True)
+    ]
+    return Combined(labels, found.estimates, found.scores.each(), np.eye(len(found.time)))
 
 
 def _overall(found: Effects, panel: Panel) -> list[_Row]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from scipy import sparse
 
 from evaluation.errors import NotEstimable
@@ -20,10 +19,11 @@ AGGREGATES = ("overall", "cells", "event_time", "cohort", "calendar", "region")
 class Pieces:
     """What an estimator returns for one outcome; see `Result` for the shapes.
 
+    `labels` has one mapping a row, None or no key where a row has no such label.
     `own_df` is set where the error is the estimator's own and no unit has a share in it: its degrees of freedom (inf: normal).
     """
 
-    labels: pd.DataFrame
+    labels: Sequence[Mapping[str, Any]]
     estimates: np.ndarray
     scores: np.ndarray
     support: np.ndarray

@@ -12,7 +12,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from scipy import sparse
 
 from evaluation.errors import NotEstimable, OptionError
@@ -233,7 +232,7 @@ def _by_bin(panel: Panel, options: Mapping[str, Any]) -> Pieces | NotEstimable:
     if not rows:
         return _nothing()
     return Pieces(
-        labels=pd.DataFrame(labels),
+        labels=labels,
         estimates=np.concatenate([row.estimates for row in rows]),
         scores=np.column_stack([row.scores for row in rows]),
         support=np.column_stack([row.support for row in rows]),

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 import numpy as np
-import pandas as pd
 from scipy import sparse
 
 from evaluation.errors import NotEstimable, OptionError, PanelError
@@ -243,7 +242,7 @@ def _on_outcome(counts: Counts, aggregate: str, options: Mapping[str, Any], para
     slope = _slope(counts, design, unit, effect, (with_reform, without), shares, options["hold_effects"])
     support, compared, used = who(panel, design, by_group.shares, counts.reference is not None)
     return Pieces(
-        labels=pd.DataFrame(by_group.labels),
+        labels=by_group.labels,
         estimates=estimates,
         scores=slope,
         support=support,

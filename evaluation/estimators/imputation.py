@@ -11,7 +11,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from scipy import sparse
 
 from evaluation.errors import NotEstimable, OptionError
@@ -72,11 +71,6 @@ class Averages:
     time: np.ndarray
     rows: Rows
     warnings: tuple[str, ...]
-
-    @cached_property
-    def labels(self) -> pd.DataFrame:
-        """K rows."""
-        return pd.DataFrame(self.rows.labels)
 
     @cached_property
     def terms(self) -> tuple[np.ndarray, np.ndarray]:
@@ -249,7 +243,7 @@ def pieces_of(found: Imputed, treated_part: np.ndarray) -> Pieces:
         return dots(whole)
 
     return Pieces(
-        labels=averages.labels,
+        labels=averages.rows.labels,
         estimates=found.effect @ shares,
         scores=averages.by_unit @ treated_part + stage.scores(found.residual, period),
         support=support,
@@ -282,7 +276,7 @@ class _Leads:
         warnings: fewer leads than asked for.
     """
 
-    labels: pd.DataFrame
+    labels: list[dict[str, Any]]
     within: Within
     weighted: np.ndarray
     x: np.ndarray
@@ -327,7 +321,7 @@ def _leads_of(panel: Panel, count: int) -> _Leads | None:
     present = np.asarray((weights > 0).any(axis=1))
     compares = np.asarray(present if len(np.unique(panel.cohort[panel.treated])) > 1 else present & ~panel.treated)
     return _Leads(
-        labels=pd.DataFrame([{"event_time": e, "kind": "pre"} for e in range(-count, 0)]),
+        labels=[{"event_time": e, "kind": "pre"} for e in range(-count, 0)],
         within=within,
         weighted=weighted,
         x=x,
@@ -361,7 +355,7 @@ def _pretrends(panel: Panel, leads: _Leads) -> Pieces:
 
 def _joined(before: Pieces, after: Pieces) -> Pieces:
     return Pieces(
-        labels=pd.concat([before.labels, after.labels], ignore_index=True),
+        labels=[*before.labels, *after.labels],
         estimates=np.concatenate([before.estimates, after.estimates]),
         scores=np.column_stack([before.scores, after.scores]),
         support=np.column_stack([before.support, after.support]),

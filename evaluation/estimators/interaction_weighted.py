@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from scipy import sparse
 
 from evaluation.errors import NotEstimable, OptionError
@@ -58,7 +57,7 @@ class Layout:
         notices: effects left out.
     """
 
-    labels: pd.DataFrame
+    labels: list[dict[str, Any]]
     contrasts: np.ndarray
     along: Along
     support: np.ndarray
@@ -104,7 +103,7 @@ def layout_of(
     design, rows = chosen
     contrasts = sparse.csr_array(design.contrasts) @ rows.shares
     sides = who(panel, design, rows.shares, reference is not None)
-    return Layout(pd.DataFrame(rows.labels), contrasts, fitted.along(contrasts), *sides, notices)
+    return Layout(rows.labels, contrasts, fitted.along(contrasts), *sides, notices)
 
 
 def pieces_of(layout: Layout | NotEstimable, fitted: Saturated, parameters: int) -> Pieces | NotEstimable:

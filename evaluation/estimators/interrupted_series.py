@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from scipy import sparse
 from statsmodels.regression.linear_model import GLSAR
 
@@ -120,7 +119,7 @@ def fit(panel: Panel, aggregate: str, options: Mapping[str, Any]) -> Pieces | No
     scores[0] = np.sqrt(np.einsum("kp,pq,kq->k", rows, trend.covariance, rows))
     everyone = np.ones((len(panel.units), len(rows)), bool)
     return Pieces(
-        labels=pd.DataFrame(labels),
+        labels=labels,
         estimates=rows @ trend.coefficients,
         scores=scores,
         support=everyone,

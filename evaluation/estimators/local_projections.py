@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from evaluation.errors import NotEstimable, OptionError
 from evaluation.estimators.design import Estimator, Pieces, all_at_once, dots, drop_treated_throughout, plural
@@ -68,7 +67,7 @@ def fit(panel: Panel, aggregate: str, options: Mapping[str, Any]) -> Pieces | No
     support, compared, used = (_in_rows(rows, units) for units in stacked[:3])
     lost = [h for h in horizons if made[h] is None and abs(h) <= last - 1]
     return Pieces(
-        labels=pd.DataFrame(labels),
+        labels=labels,
         estimates=rows @ np.array([one.estimate for one in found]),
         scores=scores.T @ rows.T,
         support=support,

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from scipy import sparse
 
 from evaluation.errors import NotEstimable
@@ -213,7 +212,7 @@ def fit(panel: Panel, aggregate: str, options: Mapping[str, Any]) -> Pieces | No
     entered = (on_means != 0).any(axis=2).T[cohorts.code]
     treated, compared = _sides(rows, cohorts, last_only)
     return Pieces(
-        labels=pd.DataFrame([row.label for row in rows]),
+        labels=[row.label for row in rows],
         estimates=np.einsum("kgt,gt->k", on_means, cohorts.means),
         scores=neyman * shrink if options["errors"] == "adjusted" else neyman,
         support=entered & treated,

@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from evaluation.errors import NotEstimable, OptionError
 from evaluation.estimators.design import Estimator, Pieces, all_at_once, dots, drop_treated_throughout, plural
@@ -66,7 +65,7 @@ class Stack:
     treated: np.ndarray
     compared: np.ndarray
     rows: int
-    labels: pd.DataFrame
+    labels: list[dict[str, Any]]
     contrasts: np.ndarray
     notices: tuple[str, ...]
 
@@ -141,7 +140,7 @@ def stack(panel: Panel, aggregate: str, options: Mapping[str, Any]) -> Stack | N
     rows = sum(int((mine > 0).sum() + (theirs > 0).sum()) for _, mine, theirs in parts)
     contrasts, labels = _rows(pre, post, aggregate)
     times = tuple(time for time, _, _ in parts)
-    return Stack(times, shares, sides[0], sides[1], rows, pd.DataFrame(labels), contrasts, notices)
+    return Stack(times, shares, sides[0], sides[1], rows, labels, contrasts, notices)
 
 
 def fit(panel: Panel, aggregate: str, options: Mapping[str, Any]) -> Pieces | NotEstimable:

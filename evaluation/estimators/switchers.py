@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from scipy import sparse
 
 from evaluation.errors import NotEstimable, OptionError
@@ -367,7 +366,7 @@ def fit(panel: Panel, aggregate: str, options: Mapping[str, Any]) -> Pieces | No
     picked = (weight != 0).T.astype(float)
     members, compared = found.members @ picked > 0, found.compared @ picked > 0
     return Pieces(
-        labels=pd.DataFrame([label for label, _ in rows]),
+        labels=[label for label, _ in rows],
         estimates=weight @ found.estimates,
         scores=found.scores @ weight.T,
         support=members,

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from evaluation.errors import NotEstimable, OptionError
 from evaluation.estimators.design import Estimator, Pieces, all_at_once, dots, drop_treated_throughout, plural
@@ -353,7 +352,7 @@ def fit(panel: Panel, aggregate: str, options: Mapping[str, Any]) -> Pieces | No
     weights = on_cells(panel, outside, cohorts, rows)
     entered = (weights != 0).any(axis=2).T
     return Pieces(
-        labels=pd.DataFrame([row.label for row in rows]),
+        labels=[row.label for row in rows],
         estimates=np.array([float(combine(row, effects, sizes)) for row in rows]),
         scores=scores,
         support=entered & panel.treated[:, None],

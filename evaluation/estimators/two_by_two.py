@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from scipy import sparse
 
 from evaluation.errors import NotEstimable
@@ -76,7 +75,7 @@ def fit(panel: Panel, aggregate: str, options: Mapping[str, Any]) -> Pieces | No
             "group_time compares period by period."
         )
     return Pieces(
-        labels=pd.DataFrame([{"kind": "overall"}]),
+        labels=[{"kind": "overall"}],
         estimates=np.array([weight @ change]),
         scores=score[:, None],
         support=sides[0][:, None],

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from evaluation.errors import NotEstimable
 from evaluation.estimators.design import Estimator, Pieces, all_at_once, dots, drop_treated_throughout
@@ -185,7 +184,7 @@ class Regressors:
     weighted: np.ndarray
     inverse: np.ndarray
     transform: np.ndarray
-    labels: pd.DataFrame
+    labels: list[dict[str, Any]]
     support: np.ndarray
     used: np.ndarray
     compared: np.ndarray
@@ -263,7 +262,7 @@ def _regressors(panel: Panel, aggregate: str, options: Mapping[str, Any]) -> Reg
         weighted,
         inverse,
         transform,
-        pd.DataFrame(labels),
+        labels,
         support=(support.astype(float) @ (transform != 0).T) > 0,
         used=observed[:, None] & real,
         compared=compares[:, None] & real,

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from scipy import sparse
 
 from evaluation.errors import NotEstimable, PanelError
@@ -156,7 +155,7 @@ def _pieces(
         return dots(np.tensordot(transform, on_cells, axes=1))
 
     return Pieces(
-        labels=pd.DataFrame(labels),
+        labels=labels,
         estimates=transform @ found.estimates,
         scores=found.scores @ transform.T,
         support=(support.astype(float) @ (transform != 0).T) > 0,

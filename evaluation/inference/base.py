@@ -120,13 +120,17 @@ class Inference:
 
     def frame(self, level: float = 0.95) -> pd.DataFrame:
         """Label columns, estimate, std_error, statistic, df, p_value, lower, upper for a level between 0 and 1."""
+        return pd.concat([self.labels, pd.DataFrame(self.numbers(level))], axis=1)
+
+    def numbers(self, level: float = 0.95) -> dict[str, np.ndarray]:
+        """The columns of `frame` beside the labels, by name, K each."""
         if not 0 < level < 1:
             raise OptionError(f"level must lie between 0 and 1, not {level!r}. Use 0.95 for a 95% interval.")
         error = self.std_error
         with np.errstate(invalid="ignore", divide="ignore"):
             statistic = self.estimates / error
         lower, upper = self.interval(level)
-        numbers = {
+        return {
             "estimate": self.estimates,
             "std_error": error,
             "statistic": statistic,
@@ -135,7 +139,6 @@ class Inference:
             "lower": lower,
             "upper": upper,
         }
-        return pd.concat([self.labels, pd.DataFrame(numbers)], axis=1)
 
     @property
     def p_value(self) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Powers of the blocks of R R' that lie in one cluster each, times columns.
+"""Powers of the blocks of R R' that lie in one cluster each, times a column.
 
 Where a cluster is a small part of the whole its block is nearly 1, and the binomial series of the power, in the few dimensions of
 the factors, is as exact as a decomposition and far shorter. The others are decomposed.
@@ -17,7 +17,7 @@ BLOCK = 3_000  # cells of a cluster whose block may be decomposed whole
 ROUNDED = 1e-11  # relative size below which two clusters are the same design
 BOUNDS = (0.06, 0.5)  # largest eigenvalues of 1 − block, up to which clusters go by one series; beyond the last, none does
 NUMBERS = 5_000_000  # most that F'F of all clusters may hold; with more, clusters that are the same design are decomposed once
-ENOUGH = 1e-17  # relative size of a term after which no other counts
+ENOUGH = 1e-16  # relative size of a term after which no other counts
 
 
 class Clusters:
@@ -53,49 +53,47 @@ class Clusters:
         return self._known[1]
 
 
-def powered(spread: Spread, clusters: Clusters, power: float, columns: np.ndarray) -> np.ndarray:
-    """Each cluster's block of R R' to a power (−1/2 or −1, pseudo-inverse) × its part of columns (n × p).
+def powered(spread: Spread, clusters: Clusters, power: float, column: np.ndarray) -> np.ndarray:
+    """Each cluster's block of R R' to a power (−1/2 or −1, pseudo-inverse) × its part of a column (n).
 
-    In the scaled space the columns must be free of unit effects.
+    In the scaled space the column must be free of unit effects.
     """
-    out = columns.copy()
+    out = column.copy()
     if not (spread.scaled or spread.model.units is None):
         for _, at in clusters.cells:
             for mine in at:
-                out[mine] = _whole(spread, mine, power) @ columns[mine]
+                out[mine] = _whole(spread, mine, power) @ column[mine]
         return out
     far = np.ones(len(clusters), bool)
     if len(clusters) * spread.factors.shape[1] ** 2 <= NUMBERS:
-        far = _by_series(spread, clusters, power, columns, out)
+        far = _by_series(spread, clusters, power, column, out)
     scale = max(float(np.abs(spread.factors).max(initial=0.0)), np.finfo(float).tiny)
     for some, cells in clusters.cells:
         at = cells[far[some]]
         if len(at):
-            keys = np.round(spread.factors[at] / (scale * ROUNDED)).reshape(len(at), -1)
-            first, group = _same(keys)
+            first, group = _same(np.round(spread.factors[at] / (scale * ROUNDED)).reshape(len(at), -1))
             bases, changes = _low_rank(spread.factors[at[first]], spread.core, power)
             for number in range(len(first)):
                 mine = at[group == number]
-                out[mine] += bases[number] @ (changes[number] @ (bases[number].T @ columns[mine]))
+                out[mine] += (column[mine] @ bases[number]) @ changes[number] @ bases[number].T
     return out
 
 
-def _by_series(spread: Spread, clusters: Clusters, power: float, columns: np.ndarray, out: np.ndarray) -> np.ndarray:
+def _by_series(spread: Spread, clusters: Clusters, power: float, column: np.ndarray, out: np.ndarray) -> np.ndarray:
     """Put what the series gives into `out`; answers which clusters (G, bool) are too far from 1 for it."""
     gram = _gram(spread, clusters)
     shared, below = gram[:, : spread.shared, : spread.shared], 0.0
     own = gram[:, spread.shared :, spread.shared :] @ spread.core[spread.shared :, spread.shared :]
     square = np.maximum(np.einsum("gij,gji->g", own, own), 0.0)
-    largest = np.sqrt((shared**2).sum(axis=(1, 2))) + np.sqrt(square)  # no eigenvalue of 1 − block is larger than these norms
-    along = np.stack([clusters.onto @ (spread.factors * column[:, None]) for column in columns.T], axis=2)
-    norms, rows = clusters.onto @ columns**2, np.zeros_like(along)
+    largest = np.sqrt(np.einsum("gij,gij->g", shared, shared)) + np.sqrt(square)  # norms: no eigenvalue of 1 − block is larger
+    along = clusters.onto @ (spread.factors * column[:, None])
+    norms, rows = clusters.onto @ column**2, np.zeros_like(along)
     for bound in BOUNDS:
-        near = (largest >= below) & (largest < bound)
+        near = np.flatnonzero((largest >= below) & (largest < bound))
         below = bound
-        if near.any():
+        if len(near):
             rows[near] = _series(gram[near], spread.core, along[near], norms[near], power)
-    for j in range(columns.shape[1]):
-        out[:, j] += np.einsum("nm,nm->n", spread.factors, rows[clusters.codes, :, j])
+    out += np.einsum("nm,nm->n", spread.factors, rows[clusters.codes])
     return np.asarray(largest >= below)
 
 
@@ -116,21 +114,21 @@ def _series(gram: np.ndarray, core: np.ndarray, along: np.ndarray, norms: np.nda
 
     Args:
         gram: k × m × m; F'F of each cluster.
-        core: m × m.
-        along: k × m × p; F'w.
-        norms: k × p; w'w.
+        core: m × m, symmetric.
+        along: k × m; F'w.
+        norms: k; w'w.
         power: of the block.
     """
-    term, factor, number = core @ along, -power, 1
+    term, factor, number = along @ core, -power, 1
     total = factor * term
     while True:
-        ahead = gram @ term
-        size = factor**2 * np.einsum("gmp,gmp->gp", term, ahead)  # squared, of what was added last; each eigenvector's part falls
+        ahead = (gram @ term[:, :, None])[:, :, 0]
+        size = factor**2 * np.einsum("gm,gm->g", term, ahead)  # squared, of what was added last; each eigenvector's part falls
         if (size <= ENOUGH**2 * norms).all():
             return total
         number += 1
         factor *= (number - 1 - power) / number
-        term = core @ ahead
+        term = ahead @ core
         total += factor * term
 
 

@@ -52,14 +52,14 @@ def cr2_weights(row: Row, clusters: Clusters, working: str) -> tuple[np.ndarray,
     scaled = working == "inverse_weights" or bool(np.ptp(row.model.root) == 0)
     spread = spread_of(row, scaled)
     root = np.ones_like(row.model.root) if scaled else row.model.root
-    b = powered(spread, clusters, -0.5, (row.weights * root)[:, None])[:, 0]
+    b = powered(spread, clusters, -0.5, row.weights * root)
     return b / root, satterthwaite(spread, clusters, b)
 
 
 def cr3_row(row: Row, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """What the estimate loses with each cluster (θ̂ − θ̂ without it), and whether the effect is identified without it."""
     spread = spread_of(row)
-    b = powered(spread, Clusters(codes), -1.0, row.weights[:, None])[:, 0]
+    b = powered(spread, Clusters(codes), -1.0, row.weights)
     lost = np.sqrt(group_sums(((row.weights - spread.times(b, codes)) ** 2)[:, None], codes)[:, 0])
     identified = lost <= LOST * float(np.sqrt((row.weights**2).sum()))
     return group_sums((b * row.residual)[:, None], codes)[:, 0], identified

@@ -127,7 +127,7 @@ class Frame:
     def side(self, residual: np.ndarray) -> Side:
         """A residual (n) as the draws take it."""
         if self.spread is not None:
-            residual = powered(self.spread, self.clusters, -1.0, residual[:, None])[:, 0]
+            residual = powered(self.spread, self.clusters, -1.0, residual)
         sums = group_sums(np.column_stack([self.q, self.weights, self.after]) * residual[:, None], self.groups)
         return Side(sums[:, 0], sums[:, 2:] @ self.bend, sums[:, 1])
 
@@ -177,7 +177,7 @@ def frame_of(row: Row, codes: np.ndarray, groups: np.ndarray, kind: str, impose_
     """
     q, spread = row.weights, None
     if kind[1] == "3":
-        q = powered(spread_of(row), Clusters(codes), -1.0, q[:, None])[:, 0]
+        q = powered(spread_of(row), Clusters(codes), -1.0, q)
     if kind[0] == "3":
         spread = restricted_spread(row.model) if impose_null else spread_of(row)
     left = group_sums(np.hstack([row.model.basis, row.columns]) * q[:, None], codes)

@@ -76,8 +76,8 @@ def numbers(result: Result | NotEstimable, ask: Ask) -> dict[str, Any]:
     except PanelError as error:  # fewer than two clusters are left: the effect stands, its error does not
         result.panel.cluster_codes(ask.cluster)
         return {**dict.fromkeys(NUMBERS), "estimate": float(result.estimates[0]), "note": str(error)}
-    row = found.frame(ask.level).iloc[0]
-    out: dict[str, Any] = {name: float(row[name]) if np.isfinite(row[name]) else None for name in NUMBERS}
+    made = found.numbers(ask.level)
+    out: dict[str, Any] = {name: float(made[name][0]) if np.isfinite(made[name][0]) else None for name in NUMBERS}
     if out["p_value"] is None:
         out["note"] = " ".join(found.warnings) or f"no error clustered by {found.cluster}"
     return out

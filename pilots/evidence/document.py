@@ -3,7 +3,7 @@
 What a reader is told is made from results here and nowhere typed in: the same document feeds screens, command line and export.
 """
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -169,16 +169,21 @@ def _number(value: Any) -> float | None:
     return None if value is None or not np.isfinite(value) else float(value)
 
 
-def _label(row: Mapping[Hashable, Any], names_of_labels: list[str]) -> dict[str, Any]:
-    found = {name: row[name] for name in names_of_labels}
-    return {name: None if pd.isna(value) else int(value) if name == "event_time" else value for name, value in found.items()}
+def _label(column: str, value: Any) -> Any:
+    return None if pd.isna(value) else int(value) if column == "event_time" else value
 
 
 def _rows(result: Result, cluster: str, level: float, inference: str) -> list[dict[str, Any]]:
-    frame = result.frame(level=level, cluster=cluster, inference=inference)
-    labels = [name for name in result.labels.columns if name != "outcome"]
+    made = result.inference(inference, cluster).numbers(level)
+    columns = {name: result.labels[name].tolist() for name in result.labels.columns if name != "outcome"}
     numbers = ("estimate", "std_error", "df", "p_value", "lower", "upper")
-    return [{"label": _label(row, labels), **{name: _number(row[name]) for name in numbers}} for row in frame.to_dict("records")]
+    return [
+        {
+            "label": {name: _label(name, values[k]) for name, values in columns.items()},
+            **{name: _number(made[name][k]) for name in numbers},
+        }
+        for k in range(len(result.estimates))
+    ]
 
 
 def _reports(plan: Plan, number: int, aggregate: str, result: Result | NotEstimable) -> list[dict[str, Any]]:
