@@ -136,7 +136,7 @@ def _never_is_none(value: Any) -> Any:
 
 def check_units_known(have: pd.Series, known: pd.Series, unit: str) -> None:
     """Refuse cells of units that the treatment table does not have."""
-    missing = sorted(set(have) - set(known))
+    missing = sorted(set(have.unique().tolist()) - set(known.unique().tolist()))
     if missing:
         raise PanelError(
             f"{len(missing)} units of the cells are not in the treatment table, first {missing[0]!r}. Add a row for each {unit}."

@@ -171,9 +171,11 @@ class Panel:
         attributes = [name for name in dict.fromkeys([*named, *([region] if region else [])]) if name != cells.unit]
         who = _rows(treatment, [cells.unit, first_treated, *attributes])
         checks.check_units_known(cells.frame[cells.unit], who[cells.unit], cells.unit)
-        who = checks.one_row_each(who[who[cells.unit].isin(cells.frame[cells.unit])], cells.unit, first_treated, attributes)
+        who = checks.one_row_each(
+            who[who[cells.unit].isin(cells.frame[cells.unit].unique())], cells.unit, first_treated, attributes
+        )
         rows, order, notices = checks.order_periods(cells.frame, cells.period, periods)
-        who = who[who.index.isin(rows[cells.unit])]
+        who = who[who.index.isin(rows[cells.unit].unique())]
         kept = Cells(rows.reset_index(drop=True), cells.recipe, cells.pivots)
         values, weights, moments = _of_cells(kept, tuple(who.index), order, outcome, weight, row_covariates)
         asked = (who, first_treated, weight, named, region, order, notices, moments)

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import pandas as pd
@@ -107,11 +107,11 @@ Watched = list[tuple[Guardrail, Panel | NotEstimable]]
 
 @dataclass(frozen=True)
 class Waiting:
-    """A plan whose pieces are not all answered yet, with what is watched for harm."""
+    """A plan whose pieces are not all answered yet, and how to read what is watched for harm, which its workers do not need."""
 
     plan: Plan
     pieces: list[Piece]
-    watched: Watched
+    watched: Callable[[], Watched]
 
 
 @dataclass(frozen=True)
@@ -203,7 +203,7 @@ def answers_from(
     """
     spells = releases.register_spells(data, release)
     mine = list(_pieces(data, release, plan, spells, truths, stands))
-    waiting = [Waiting(plan, mine, _watched(data, release, plan, spells))]
+    waiting = [Waiting(plan, mine, partial(_watched, data, release, plan, spells))]
     done = fan_out(answer, mine, workers, tell, lambda count: f"{count} of {len(mine)} outcomes")
     return next(_finished(waiting, {mine[at].key: document for at, document in done}))
 
@@ -221,7 +221,7 @@ def _prepared(
         try:
             stands = standing(store, plan, at, spells)
             mine = list(_pieces(data, release, plan, spells, truths, stands))
-            made.append(Waiting(plan, mine, _watched(data, release, plan, spells)))
+            made.append(Waiting(plan, mine, partial(_watched, data, release, plan, spells)))
         except UserError as error:
             refused.append(Refusal(plan, str(error)))
     return made, refused
@@ -293,7 +293,7 @@ def _finished(waiting: list[Waiting], found: Mapping[str, Document | str]) -> It
         together = family(plan, {piece.about.id: panel_for(piece.asked, choice) for piece in mine})
         answered = [one for one in documents if isinstance(one, dict)]
         keys = tuple(piece.key for piece in mine)
-        yield Answers(plan, answered, together, mine[0].standing, harms(plan, done.watched), keys)
+        yield Answers(plan, answered, together, mine[0].standing, harms(plan, done.watched()), keys)
 
 
 def _kept(store: Store, keys: Iterable[str]) -> dict[str, Document | str]:

@@ -233,7 +233,8 @@ def _todays_codes(table: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
 
 def _ratio(table: pd.DataFrame, outcome: Outcome) -> pd.DataFrame:
     """Numerator and denominator of each row; missing where any of their parts is."""
-    out = table[["authority", "period", *([SCHOOL] if SCHOOL in table else [])]].copy()
+    # Plain strings: what follows looks single labels up over and over, which Arrow does slowly.
+    out = table[["authority", "period", *([SCHOOL] if SCHOOL in table else [])]].astype(object)
     out[NUMERATOR] = table[list(outcome.numerator)].sum(axis=1, skipna=False)
     if COUNTED in table:
         out[NUMERATOR] = out[NUMERATOR].where(table[COUNTED].astype(bool), 0.0)
@@ -284,7 +285,9 @@ def question(store: Data, release: Release, plan: Plan, outcome: Outcome, spells
         first, stop = school_starts(store, release, plan), {}
     units, beside = _units(rows, plan, first, _told_to_compare(store, release, plan))
     rows = rows[rows[plan.unit].isin(units[plan.unit])]
-    rows = rows[rows["period"].isin(rows.loc[rows[NUMERATOR].notna(), "period"])]  # a period in which nobody has a figure is none
+    rows = rows[
+        rows["period"].isin(rows.loc[rows[NUMERATOR].notna(), "period"].unique())
+    ]  # a period in which nobody has a figure is none
     extras = _extras(store, release, plan, units, spells, outcome.frequency)
     summed, whole = _summed(rows, outcome, plan.unit), len(rows)
     path = _panel(summed, units, outcome, plan, extras, "intensity", plan.weights)
@@ -357,7 +360,7 @@ def _panel(
     intensity: str | None,
     weights: str,
 ) -> Panel:
-    there = set(summed.frame["period"])
+    there = set(summed.frame["period"].unique())
     return Panel.from_cells(
         summed,
         treatment=units,
@@ -468,13 +471,14 @@ def _named_to_compare(plan: Plan, adopters: pd.Series, told: set[str]) -> set[st
 
 def _without_stopped(rows: pd.DataFrame, stop: dict[str, str], last: str) -> tuple[pd.DataFrame, tuple[tuple[str, str], ...]]:
     """Leave out what comes after a reform has stopped: those periods are neither with the reform nor without its traces."""
-    until = rows["authority"].map(stop)
-    order = {period: parse(period).start for period in {*rows["period"], *until.dropna()}}
+    present = set(rows["authority"].unique())
+    ends = {code: period for code, period in stop.items() if code in present}
+    if not ends:
+        return rows, ()
+    until = rows["authority"].map(ends)
+    order = {period: parse(period).start for period in {*rows["period"].unique(), *ends.values()}}
     gone = until.notna() & (rows["period"].map(order) >= until.map(order))
-    present = set(rows["authority"])
-    stopped = tuple(
-        sorted((code, period) for code, period in stop.items() if code in present and not parse(last) < parse(period))
-    )
+    stopped = tuple(sorted((code, period) for code, period in ends.items() if not parse(last) < parse(period)))
     return rows[~gone], stopped
 
 

@@ -291,27 +291,39 @@ def _blocks(
     panel: Panel, made: Comparisons, options: Mapping[str, Any]
 ) -> Iterator[tuple[slice, two_group.Contrasts, np.ndarray]]:
     """Effects with covariates a block at a time, with the rows that enter (K × R)."""
-    if panel.covariate_values is None:
+    known = panel.covariate_values
+    if known is None:
         return
-    filled, known = np.nan_to_num(panel.values[0]).T, panel.covariate_values.transpose(2, 1, 0)
-    rows, method, w = options["unbalanced"] in ROWS, method_of(panel, options), made.weight.T
+    filled, rows, method = np.nan_to_num(panel.values[0]).T, options["unbalanced"] in ROWS, method_of(panel, options)
     size = max(1, BLOCK // (len(panel.units) * (len(panel.covariates) + 1) * (2 if rows else 1)))
     for first in range(0, len(made.time), size):
         block = slice(first, first + size)
-        t, b, treated, other = made.time[block], made.base[block], made.members.T[block], made.compare.T[block]
-        if rows:  # each period's rows with their own covariates
-            both = np.hstack([w[t], w[b]])
-            treated, other = np.tile(treated, 2), np.tile(other, 2)
-            covariates = np.concatenate([known[t], known[b]], axis=1)
-        else:  # units observed in both, with their covariates in the earlier of the two periods
-            both = w[t] * (w[b] > 0)
-            covariates = known[np.minimum(t, b)]
-        given = two_group.rows_of(np.where(treated, both, 0.0), np.where(other, both, 0.0), covariates)
+        t, b = made.time[block], made.base[block]
+        if (
+            len(made.time) <= size
+        ):  # few enough to be kept for outcomes alike and for weights on cells; beside `made`, whose id it is
+            _, given = panel.once(("rows", id(made)), lambda: (made, _rows(known, made, slice(None), rows)))
+        else:
+            given = _rows(known, made, block, rows)
         if rows:
             found = two_group.stacked(given, np.hstack([filled[t], filled[b]]), method)
         else:
             found = two_group.paired(given, filled[t] - filled[b], method)
         yield block, found, given.treated + given.compared > 0
+
+
+def _rows(covariates: np.ndarray, made: Comparisons, block: slice, rows: bool) -> two_group.Rows:
+    """The rows of a block of effects, from covariates (C × N × T); `rows`: each period's rows stand by themselves."""
+    t, b, treated, other = made.time[block], made.base[block], made.members.T[block], made.compare.T[block]
+    known, w = covariates.transpose(2, 1, 0), made.weight.T
+    if rows:  # each period's rows with their own covariates
+        both = np.hstack([w[t], w[b]])
+        treated, other = np.tile(treated, 2), np.tile(other, 2)
+        at = np.concatenate([known[t], known[b]], axis=1)
+    else:  # units observed in both, with their covariates in the earlier of the two periods
+        both = w[t] * (w[b] > 0)
+        at = known[np.minimum(t, b)]
+    return two_group.rows_of(np.where(treated, both, 0.0), np.where(other, both, 0.0), at)
 
 
 def _adjusted(

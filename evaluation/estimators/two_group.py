@@ -8,6 +8,7 @@ weights and covariates alone; the outcome comes in with `estimates` and `scores`
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -37,6 +38,11 @@ class Rows:
     compared: np.ndarray
     columns: np.ndarray
     empty: np.ndarray
+
+    @cached_property
+    def propensity(self) -> Propensity:
+        """Logit of being treated, which no outcome changes."""
+        return _propensity(self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +100,7 @@ def paired(rows: Rows, change: np.ndarray, method: str) -> Contrasts:
     x = rows.columns
     treated = shares(rows.treated)
     mean = _mean(treated, x)
-    score = _propensity(rows) if method != "regression" else None
+    score = rows.propensity if method != "regression" else None
     odds = np.zeros_like(treated) if score is None else shares(score.odds)
     plain = method == "ipw"
     inverse, singular = _inverse(x, rows.compared, rows.empty)
@@ -114,7 +120,7 @@ def stacked(rows: Rows, outcome: np.ndarray, method: str) -> Contrasts:
 
     Both halves may hold the same units: scores are of rows, to be added up within units.
     """
-    score = _propensity(rows) if method != "regression" else None
+    score = rows.propensity if method != "regression" else None
     half = np.arange(rows.treated.shape[1]) < rows.treated.shape[1] // 2
     weights, scores = np.zeros_like(rows.treated), np.zeros_like(rows.treated)
     singular = np.zeros(len(weights), bool)
