@@ -26,8 +26,15 @@ def shown(action: str) -> bool:
 
 
 def main() -> None:
-    """Lay out the navigation and run the chosen screen."""
+    """The chosen screen, or why there is none: nothing can be shown without the store."""
     st.set_page_config(page_title=frame.SERVICE, layout="wide")
+    frame.look()
+    with frame.faults_shown():
+        front_door()
+
+
+def front_door() -> None:
+    """Lay out the navigation and run the chosen screen."""
     frame.step_taken()
     actor = frame.signed_in()
     pages = [st.Page(path, title=title) for path, title, action in SCREENS if shown(action)]

@@ -201,9 +201,13 @@ def show(main: Callable[[], None]) -> None:
         main()
 
 
-def header() -> None:
-    """The look, and on synthetic data the banner that says so."""
+def look() -> None:
+    """What all screens look like."""
     st.html(STYLE)
+
+
+def header() -> None:
+    """On synthetic data the banner that says so."""
     if synthetic():
         banner("Demonstration. Every figure on this screen is synthetic: names and codes are real, numbers are not.")
 

@@ -63,11 +63,18 @@ def _engine(url: URL) -> Engine:
     return engine
 
 
+def _which(path: Path) -> tuple[int, int]:
+    """Which file stands there, whatever it is called."""
+    found = path.stat()
+    return found.st_dev, found.st_ino
+
+
 class Store:
     """One database with the platform's tables. Make it with `Store.open`."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self._file: tuple[Path, tuple[int, int]] | None = None  # SQLite's file as it was opened: its place, and which file it is
 
     @classmethod
     def open(cls, url: str | None = None) -> "Store":
@@ -91,9 +98,14 @@ class Store:
                 "or postgresql+psycopg://user@host/database."
             ) from error
         try:
-            if parsed.get_backend_name() == "sqlite" and parsed.database not in (None, "", ":memory:"):
-                Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
+            named = str(parsed.database or ":memory:")
+            is_file = parsed.get_backend_name() == "sqlite" and named != ":memory:" and not named.startswith("file:")
+            if is_file:
+                Path(named).parent.mkdir(parents=True, exist_ok=True)
             store._migrate()
+            if is_file:
+                place = Path(named).absolute()
+                store._file = place, _which(place)
         except (DatabaseError, OSError) as error:
             raise StoreError(
                 f"The store {store.address} cannot be opened: {getattr(error, 'orig', None) or error}. "
@@ -122,6 +134,7 @@ class Store:
         Raises:
             StoreError: the database is gone.
         """
+        self._check_there("read")
         with self._faults_told("read"), self.engine.connect() as connection:
             yield connection
 
@@ -140,10 +153,13 @@ class Store:
             StoreError: the database is busy, full or gone; nothing was changed.
         """
         kept = {} if detail is None else detail
+        self._check_there("written to")
         with self._faults_told("written to"), self._writing() as connection:
             confirm_actor(connection, actor)
             yield connection
             add_event(connection, actor, action, subject, kept)
+        # The system lets whoever has a file open write to it after it was removed: nobody is told that such a change is kept.
+        self._check_there("written to", "What was written may be lost: look there before you send anything again.")
 
     @contextmanager
     def note(self) -> Iterator[Connection]:
@@ -152,6 +168,7 @@ class Store:
         Raises:
             StoreError: the database is busy, full or gone; nothing was changed.
         """
+        self._check_there("written to")
         with self._faults_told("written to"), self._writing() as connection:
             yield connection
 
@@ -173,6 +190,22 @@ class Store:
             cursor.close()
         finally:
             raw.close()
+
+    def _check_there(self, what: str, and_now: str = "Nothing was changed.") -> None:
+        """Stop where SQLite's file is not the one that was opened: connections would go on with a file that nobody can find."""
+        if self._file is None:
+            return
+        place, opened = self._file
+        try:
+            there = _which(place)
+        except OSError:
+            there = None
+        if there != opened:
+            how = "has gone: it was moved or removed" if there is None else "is another file than the one that was opened"
+            raise StoreError(
+                f"The store {self.address} could not be {what}: its file {how}. {and_now} Put it back where it was and try "
+                "again; where it lies somewhere else now, start the platform again with its new address."
+            )
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:

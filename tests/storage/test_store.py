@@ -78,15 +78,34 @@ def test_writer_sees_what_was_written_while_it_waited(any_store: Store, administ
         assert settings.get_setting(connection, "count") == 20
 
 
-def test_database_that_goes_away_is_told(sqlite_url: str, administrator: Actor, tmp_path: Path) -> None:
-    store = Store.open(sqlite_url)
+@pytest.mark.parametrize("how", ["removed", "moved", "replaced"])
+def test_file_that_goes_away_is_told_and_nothing_is_written_where_nobody_finds_it(
+    sqlite_url: str, administrator: Actor, tmp_path: Path, how: str
+) -> None:
+    store, place = Store.open(sqlite_url), tmp_path / "store.sqlite"
+    place.unlink() if how == "removed" else place.rename(tmp_path / "elsewhere.sqlite")
+    if how == "replaced":
+        Store.open(sqlite_url).close()
+    words = "is another file than the one that was opened" if how == "replaced" else "has gone: it was moved or removed"
+    with pytest.raises(StoreError, match=f"could not be read: its file {words}. Nothing was changed. Put it back"), store.read():
+        pass
+    with pytest.raises(StoreError, match=words), store.write(administrator, "make_release", "x"):
+        pass
+    assert place.exists() == (how == "replaced"), "no empty store takes its place"
+    if how == "moved":
+        (tmp_path / "elsewhere.sqlite").rename(place)
+        with store.write(administrator, "make_release", "x") as connection:
+            settings.set_setting(connection, "colour", "blue")
     store.close()
-    (tmp_path / "store.sqlite").rename(tmp_path / "elsewhere.sqlite")
-    (tmp_path / "store.sqlite").mkdir()
-    with pytest.raises(StoreError, match="could not be read.*Try again"), store.read():
-        pass
-    with pytest.raises(StoreError, match="could not be written to"), store.write(administrator, "make_release", "x"):
-        pass
+
+
+def test_file_that_goes_away_while_it_is_written_to_gives_no_receipt(
+    sqlite_url: str, administrator: Actor, tmp_path: Path
+) -> None:
+    store = Store.open(sqlite_url)
+    with pytest.raises(StoreError, match="What was written may be lost"), store.write(administrator, "make_release", "x"):
+        (tmp_path / "store.sqlite").unlink()
+    store.close()
 
 
 @pytest.mark.parametrize("change", [{"active": False}, {"role": "researcher"}, {"regions": ["E12000002"]}])
