@@ -14,7 +14,7 @@ from pilots.access import Actor
 from pilots.storage.accounts import confirm_actor
 from pilots.storage.audit import add_event
 from pilots.storage.base import StoreError, stored_json
-from pilots.storage.migrations.upgrade import is_up_to_date, upgrade
+from pilots.storage.migrations.upgrade import FIRST_TABLE, is_up_to_date, upgrade
 
 DATABASE_VARIABLE = "PILOTS_DATABASE_URL"
 DEFAULT_URL = "sqlite:///var/pilots.sqlite"
@@ -28,9 +28,11 @@ def _prepare_sqlite(dbapi_connection: Any, _record: Any) -> None:
     cursor = dbapi_connection.cursor()
     # FULL: a receipt promises that the file is kept, so each commit waits for the disk, at about a millisecond.
     # secure_delete: what is removed is written over, not only given up.
-    settings = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON")
-    for pragma in (f"busy_timeout={BUSY_SECONDS * 1000}", *settings):
+    for pragma in (f"busy_timeout={BUSY_SECONDS * 1000}", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
         cursor.execute(f"PRAGMA {pragma}")
+    tables = {name for (name,) in cursor.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()}
+    if not tables or FIRST_TABLE in tables:  # the file of somebody else stays as it is: it is refused later, in words
+        cursor.execute("PRAGMA journal_mode=WAL")
     cursor.close()
 
 

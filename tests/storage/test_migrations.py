@@ -73,15 +73,40 @@ def test_store_of_a_newer_version_is_refused_and_left_alone(any_url: str) -> Non
     store.close()
 
 
-def test_database_with_somebody_elses_tables_is_refused_and_left_alone(any_url: str) -> None:
+# What stands in the database of somebody else; the second is of another application that uses alembic too.
+OTHERS = [
+    ["CREATE TABLE pupils (upn VARCHAR(13), name VARCHAR(80))", "INSERT INTO pupils VALUES ('A123', 'B')"],
+    ["CREATE TABLE alembic_version (version_num VARCHAR(32))", "INSERT INTO alembic_version VALUES ('a1b2c3')"]
+    + [f"CREATE TABLE other_{number} (id INTEGER)" for number in range(7)],
+    ["CREATE TABLE alembic_version (version_num VARCHAR(32))", f"INSERT INTO alembic_version VALUES ('{known_versions()[0]}')"]
+    + ["CREATE TABLE letters (id INTEGER)"],
+    ["CREATE TABLE runs (id INTEGER)"],
+]
+
+
+@pytest.mark.parametrize(
+    "statements", OTHERS, ids=["of cases", "of another application", "of one that counts as we do", "of the same name"]
+)
+def test_database_with_somebody_elses_tables_is_refused_and_left_alone(any_url: str, statements: list[str]) -> None:
     engine = create_engine(any_url)
     with engine.begin() as connection:
-        connection.execute(text("CREATE TABLE runs (id INTEGER)"))
-    with pytest.raises(StoreError, match="table “runs” that this platform did not make"):
+        for statement in statements:
+            connection.execute(text(statement))
+    file = Path(engine.url.database or "") if engine.dialect.name == "sqlite" else None
+    before = inspect(engine).get_table_names(), file and file.read_bytes()
+    with pytest.raises(StoreError, match="tables that this platform did not make: “.*Give the platform a database") as caught:
         Store.open(any_url)
-    with engine.connect() as connection:
-        assert inspect(connection).get_table_names() == ["runs"]
+    assert ("“other_0”, “other_1”, “other_2”, “other_3”, “other_4” and 2 more." in str(caught.value)) == (len(statements) > 7)
+    assert (inspect(engine).get_table_names(), file and file.read_bytes()) == before, "not a byte of it is another"
     engine.dispose()
+
+
+def test_an_empty_database_and_one_that_alembic_left_empty_are_taken(any_url: str) -> None:
+    engine = create_engine(any_url)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32))"))
+    engine.dispose()
+    Store.open(any_url).close()
 
 
 def test_migration_that_dies_leaves_nothing(any_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

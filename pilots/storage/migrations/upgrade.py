@@ -9,9 +9,10 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
-from pilots.storage.base import METADATA, StoreError
+from pilots.storage.base import StoreError
 
 VERSION_TABLE = "alembic_version"
+FIRST_TABLE = "audit_events"  # every version of a store has it
 BASE = "base"  # what alembic calls the state before the first version
 _ALONE = threading.Lock()  # alembic keeps the running migration in a global: one at a time in a process
 
@@ -40,7 +41,7 @@ def stored_version(connection: Connection) -> str | None:
 
 def is_up_to_date(connection: Connection) -> bool:
     """Whether a store has the tables that this code wants."""
-    return stored_version(connection) == known_versions()[0]
+    return stored_version(connection) == known_versions()[0] and inspect(connection).has_table(FIRST_TABLE)
 
 
 def upgrade(connection: Connection) -> None:
@@ -49,20 +50,24 @@ def upgrade(connection: Connection) -> None:
     Raises:
         StoreError: the store was made by a newer version of the platform, or holds tables that are not the platform's.
     """
-    version = stored_version(connection)
+    version, tables = stored_version(connection), set(inspect(connection).get_table_names()) - {VERSION_TABLE}
+    if tables and (version is None or FIRST_TABLE not in tables):
+        raise StoreError(_of_others(sorted(tables)))
     if version is not None and version not in known_versions():
         raise StoreError(
             f"The store has tables of version {version}; this version of the platform knows {known_versions()[0]} at most. "
             "Nothing was changed. Install the newer version of the platform."
         )
-    strange = sorted(set(inspect(connection).get_table_names()) & set(METADATA.tables)) if version is None else []
-    if strange:
-        raise StoreError(
-            f"The database holds a table “{strange[0]}” that this platform did not make. Nothing was changed. "
-            "Give the platform a database of its own."
-        )
     with _ALONE:
         command.upgrade(configuration(connection), "head")
+
+
+def _of_others(tables: list[str]) -> str:
+    named = ", ".join(f"“{name}”" for name in tables[:5]) + (f" and {len(tables) - 5:,} more" if len(tables) > 5 else "")
+    return (
+        f"The database holds tables that this platform did not make: {named}. Nothing was changed. Give the platform a "
+        "database of its own, with nothing in it; on PostgreSQL a schema of its own will do (…?options=-csearch_path=pilots)."
+    )
 
 
 def downgrade(connection: Connection, version: str) -> None:
