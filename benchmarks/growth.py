@@ -1,7 +1,8 @@
-"""How time grows with units, outcomes, draws and workers: a table, and a picture of four panels (SVG, both axes by doubling)."""
+"""How time grows with rows, units, draws, outcomes and workers: a table, and a picture (SVG, both axes by doubling)."""
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable
 from multiprocessing import Pool
@@ -11,10 +12,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks import whole_evidence
+from benchmarks import rows, whole_evidence
 from evaluation import Panel, Result, estimate
 
 PICTURE = Path("docs/growth.svg")
+ROWS = (1_000_000, 2_000_000, 4_000_000, 8_000_000, 16_000_000)
 UNITS, DRAWS = (1500, 3000, 6000, 12_000, 24_000, 48_000), (999, 1998, 3996, 7992, 15_984)
 OUTCOMES, WORKERS = (1, 2, 4, 8, 16, 32), (1, 2)
 Line = dict[str, Any]
@@ -41,13 +43,20 @@ def _schools(frame: pd.DataFrame) -> Panel:
 
 
 def measure(draw: Callable[[int], pd.DataFrame], small: bool = False) -> list[Line]:
-    """Seconds along each axis: units and draws on the panel of schools, outcomes and workers on that of authorities.
+    """Seconds along each axis.
+
+    Rows: from a Parquet file to a clustered estimate. Units and draws: the panel of schools. Outcomes and workers: authorities.
 
     Of the processor but for workers, which are by the clock: on a machine that others work on they gain less than they would. A
     small run has the first two sizes of each, and leaves the picture as it is.
     """
     out: list[Line] = []
     few = 2 if small else None
+    with tempfile.TemporaryDirectory() as folder:
+        for count in (100_000, 200_000) if small else ROWS:
+            file = Path(folder) / f"{count}.parquet"
+            rows.draw(file, count)
+            out.append({"along": "rows", "size": count, "seconds": _seconds(rows.ours(file))})
     for units in UNITS[:few]:
         frame = draw(units)
         out.append({"along": "units", "size": units, "seconds": _seconds(lambda frame=frame: _event_study(_schools(frame), 999))})
@@ -81,7 +90,7 @@ def table(lines: list[Line]) -> str:
 
 
 def picture(lines: list[Line]) -> str:
-    """Four panels side by side; on both axes a step is a doubling, and the dashed line is time in proportion to size."""
+    """A panel for each axis; a step is a doubling both ways, and the dashed line is time in proportion to size."""
     wide, high = 250, 220
     names = list(dict.fromkeys(line["along"] for line in lines))
     body = "".join(
