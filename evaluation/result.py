@@ -95,9 +95,19 @@ class Result:
 
     def inference(self, name: str = "clustered", cluster: str | None = None, **options: Any) -> Inference:
         """Errors by a method of `INFERENCES`; `cluster` is a column named in the panel, default the panel's own."""
+        if not options and (name, cluster) in self._inferred:
+            return self._inferred[name, cluster]
         takes_refit = name in INFERENCES and "refit" in INFERENCES[name][1]
         bound = {"refit": self.refit} if takes_refit and self.refit is not None else {}
-        return infer(self, name, cluster, {**bound, **options})
+        found = infer(self, name, cluster, {**bound, **options})
+        if not options:
+            self._inferred[name, cluster] = found
+        return found
+
+    @cached_property
+    def _inferred(self) -> dict[tuple[str, str | None], Inference]:
+        """What was inferred already without options of its own: tables, tests and bounds ask for the same again."""
+        return {}
 
     def frame(
         self, level: float = 0.95, cluster: str | None = None, inference: str = "clustered", **options: Any

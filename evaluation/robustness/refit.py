@@ -47,12 +47,12 @@ def one_outcome(panel: Panel, who: str) -> None:
 
 def overall_row(result: Result, who: str) -> int:
     """The row with the effect as a whole; `OptionError` where there is none, or several outcomes."""
-    if result.labels["outcome"].nunique() > 1:
+    if len(set(result.labels["outcome"].tolist())) > 1:
         raise OptionError(f"{who} takes one outcome at a time. Estimate panel.outcome(name), or keep one with result.rows().")
-    rows = np.flatnonzero(result.labels["kind"].isin(["overall", "average"]).to_numpy(bool))
-    if not len(rows):
+    rows = [row for row, kind in enumerate(result.labels["kind"].tolist()) if kind in ("overall", "average")]
+    if not rows:
         raise OptionError(f"{result.aggregate!r} has no row for the effect as a whole. Use aggregate='overall'.")
-    return int(rows[0])
+    return rows[0]
 
 
 def refit(panel: Panel, ask: Ask) -> Result | NotEstimable:

@@ -82,7 +82,8 @@ def _error(panel: Panel, ask: Ask, paths: Paths, cluster: str) -> float | NotEst
     model = Working.of(result)
     if isinstance(model, NotEstimable):
         return model
-    kept = np.isin(np.array(panel.units, object), np.array(result.panel.units, object))
+    there = set(result.panel.units)
+    kept = np.array([unit in there for unit in panel.units])
     return working_error(model.weights * paths.spread[kept][:, None], result.panel.cluster_codes(cluster)[1], paths)
 
 
