@@ -3,6 +3,7 @@
 import streamlit as st
 
 from pages import _frame as frame
+from pilots.access import Actor, actor_can
 
 # One line a screen: file, title, and the action that its reader may do.
 SCREENS = (
@@ -19,10 +20,9 @@ SCREENS = (
 )
 
 
-def shown(action: str) -> bool:
+def shown(action: str, reader: Actor | None) -> bool:
     """Whether the reader sees a screen; regional roles see one that is open for any of their regions."""
-    actor = frame.reader()
-    return actor is not None and any(frame.may(action, region) for region in (None, *actor.regions))
+    return reader is not None and any(actor_can(reader, action, region) for region in (None, *reader.regions))
 
 
 def main() -> None:
@@ -36,8 +36,8 @@ def main() -> None:
 def front_door() -> None:
     """Lay out the navigation and run the chosen screen."""
     frame.step_taken()
-    actor = frame.signed_in()
-    pages = [st.Page(path, title=title) for path, title, action in SCREENS if shown(action)]
+    actor, reader = frame.signed_in(), frame.reader()
+    pages = [st.Page(path, title=title) for path, title, action in SCREENS if shown(action, reader)]
     pages = pages or [st.Page("pages/start.py", title="Start")]
     pages.append(st.Page("pages/sign_in.py", title=frame.way_out() if actor else "Sign in"))
     chosen = st.navigation(pages)
