@@ -55,9 +55,9 @@ def service(tmp_path_factory: pytest.TempPathFactory, with_provider: Callable[..
     store.close()
 
 
-def upload(service: Service, cookies: str) -> int:
+def upload(server: str, cookies: str) -> int:
     """What the server answers to a file that is sent to it past its screens."""
-    address = f"{service.address}/_stcore/upload_file/nobody/1"
+    address = f"{server}/_stcore/upload_file/nobody/1"
     request = urllib.request.Request(address, data=b"x", method="PUT", headers={"Cookie": cookies})
     with pytest.raises(HTTPError) as caught:
         urllib.request.urlopen(request, timeout=10)
@@ -75,7 +75,7 @@ def test_sign_in_sign_out_and_no_way_back_by_a_copied_cookie(service: Service, l
     looker.page.on("response", lambda answer: refused.append(answer.url) if answer.status >= 400 else None)
     looker.open(service.address)
     assert refused == [], "what the page itself is made of is given to everybody"
-    assert upload(service, "") == 401
+    assert upload(service.address, "") == 401
     looker.come_from("anna")
     looker.sees("Returns due")
     assert "Signed in: Anna, regional lead, North East" in looker.page.get_by_test_id("stSidebar").inner_text()
@@ -87,7 +87,7 @@ def test_sign_in_sign_out_and_no_way_back_by_a_copied_cookie(service: Service, l
     (mine,) = [one for one in cookies if one["name"] == "_streamlit_user"]
     assert mine["httpOnly"] and 0 < mine["expires"] - time.time() <= 8 * 3600
     sent = "; ".join(f"{one['name']}={one['value']}" for one in cookies)
-    assert upload(service, sent) in (400, 403), "let through to Streamlit, which knows no such page"
+    assert upload(service.address, sent) in (400, 403), "let through to Streamlit, which knows no such page"
 
     looker.go("Sign out")
     looker.page.get_by_role("button", name="Sign out", exact=True).click()
@@ -101,7 +101,7 @@ def test_sign_in_sign_out_and_no_way_back_by_a_copied_cookie(service: Service, l
     page.get_by_text("You were signed out: you signed out in another window.").wait_for()
     assert "Not signed in" in page.get_by_test_id("stSidebar").inner_text()
     thief.close()
-    assert upload(service, sent) == 401
+    assert upload(service.address, sent) == 401
     assert service.events("anna") == [("sign_in", "anna"), ("sign_out", "anna")]
 
 
@@ -183,3 +183,39 @@ def test_an_account_that_is_closed_or_signed_out_by_others_is_out_at_once(servic
     service.account("dora", active=False)
     go(looker, "Returns")
     looker.sees("the account was closed")
+
+
+@pytest.mark.slow
+def test_another_server_of_the_same_service_knows_who_signed_in(
+    service: Service, with_provider: Callable[..., str], looker: Any, new_port: Callable[[], int]
+) -> None:
+    """Two servers behind one address: a browser that is sent to the other one stays signed in, and is out on both."""
+    port = new_port()
+    with_provider(service.store.address, address=service.address, port=port)
+    service.account("fay")
+    looker.open(service.address)
+    looker.come_from("fay")
+    looker.sees("Returns due")
+    looker.open(f"http://127.0.0.1:{port}")
+    looker.sees("Returns due")
+    end_sessions(service.store, LOCAL_ADMINISTRATOR, "fay", service.issuer)
+    for address in (f"http://127.0.0.1:{port}", service.address):
+        looker.open(address)
+        looker.sees("an administrator ended your session")
+
+
+@pytest.mark.slow
+def test_visitors_of_the_demonstration_read_and_send_nothing(
+    demonstration_url: str, with_provider: Callable[..., str], provider: str, looker: Any
+) -> None:
+    address = with_provider(demonstration_url, "--demonstration")
+    looker.open(address)
+    assert looker.page.locator("h1").inner_text() == "What each reform did"
+    assert "Not signed in" in looker.page.get_by_test_id("stSidebar").inner_text()
+    looker.page.get_by_text("Table and description").first.click()
+    with looker.page.expect_download() as taken:
+        looker.page.get_by_role("button", name="Download this table (CSV)").first.click()
+    assert taken.value.path().read_bytes().startswith(b"\xef\xbb\xbf")
+    assert upload(address, "") == 401
+    looker.go("Sign in")
+    assert looker.page.get_by_role("radio").count() == 0

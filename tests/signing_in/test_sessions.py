@@ -1,6 +1,7 @@
 """A session begins with a fresh token, ends by its owner, by time, by its account or by others, and never comes back."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -118,6 +119,14 @@ def test_an_administrator_ends_all_sessions_of_an_account(any_store: Store, sign
     assert sessions.end_sessions(any_store, LOCAL_ADMINISTRATOR, "anna", ISSUER) == 0
     with pytest.raises(UserError, match="There is no account “eve”"):
         sessions.end_sessions(any_store, LOCAL_ADMINISTRATOR, "eve", ISSUER)
+
+
+def test_tabs_that_open_in_one_moment_are_one_session(any_store: Store, signed: Callable[..., Any]) -> None:
+    with_account(any_store)
+    first = signed()
+    with ThreadPoolExecutor(4) as tabs:
+        found = list(tabs.map(lambda _: step(any_store, first), range(4)))
+    assert all(one.actor is not None for one in found) and told(any_store) == [("anna", "sign_in", None)]
 
 
 def test_a_token_that_lay_about_begins_nothing(store: Store, clock: Clock, signed: Callable[..., Any]) -> None:
