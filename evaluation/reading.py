@@ -10,6 +10,7 @@ from typing import Any
 
 from evaluation.errors import PanelError
 from evaluation.verdict import KINDS
+from evaluation.words import units_of
 
 MOST = 4  # more doubts than these are counted, not named
 STRENGTH = ("can hardly be believed", "rests on little", "is weakly supported", "is fairly well supported")
@@ -37,7 +38,6 @@ WARNINGS = {
     "stopped": "some local authorities stopped the reform",
     "gameable": "the measure can be improved without anything being better",
 }
-UNITS = {"school": "schools"}  # who is observed, where these are not authorities
 # Where a rule of the rating has said it already, the warning is not said again.
 SAID_BY_RULE = {"series_break": "series_breaks", "missing_authority": "returns", "missing_authorities": "returns"}
 
@@ -87,7 +87,7 @@ def _found(document: Mapping[str, Any]) -> str:
     ends = _range(headline.get("lower"), headline.get("upper"), unit)
     level = f"{100 * float(headline.get('level', 0.95)):g}"
     known = f"the range that fits with the figures, at {level}%, is {ends}" if ends else "how sure that is cannot be said"
-    size, holders = _sized(float(headline["estimate"]), unit), f"the {design['treated_units']} {_units(document)} that have it"
+    size, holders = _sized(float(headline["estimate"]), unit), f"the {design['treated_units']} {units_of(document)} that have it"
     return f"With the reform, {measure} stood {size} in {holders} {same}; {known}."
 
 
@@ -122,10 +122,6 @@ def _belief(document: Mapping[str, Any]) -> str:
     return f"{start}; against it stands that {_listed(named)}{more}."
 
 
-def _units(document: Mapping[str, Any]) -> str:
-    return UNITS.get(document.get("units", ""), "local authorities")
-
-
 def _doubts(document: Mapping[str, Any]) -> list[str]:
     """What stands against a number, the gravest first: series break, lost rules by their cost, serious checks, other warnings."""
     rules = (document.get("rating") or {}).get("rules") or []
@@ -144,7 +140,7 @@ def _doubts(document: Mapping[str, Any]) -> list[str]:
     warned = [WARNINGS[kind] for kind in kinds if kind in WARNINGS and not judged.get(SAID_BY_RULE.get(kind, ""), 0)]
     unknown = sum(one["cost"] > 0 and one["number"] is None for one in rules)
     gaps = [f"{unknown} of the things that the rating looks at {'is' if unknown == 1 else 'are'} not known"] if unknown else []
-    usual = [] if rules else [f"the {_units(document)} were not chosen by lot"]
+    usual = [] if rules else [f"the {units_of(document)} were not chosen by lot"]
     last = [lost.pop("by_lot")] if "by_lot" in lost else usual
     return [*first, *serious, *lost.values(), *warned, *gaps, *last]
 

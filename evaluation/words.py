@@ -10,6 +10,13 @@ import numpy as np
 
 from evaluation.errors import OptionError
 
+UNITS = {"school": "schools"}  # who is observed, where these are not authorities
+
+
+def units_of(document: Mapping[str, Any]) -> str:
+    """Who is observed in a stored question, in the plural."""
+    return UNITS.get(document.get("units") or "", "local authorities")
+
 
 def places(scale: float) -> int:
     """Decimal places for numbers of this scale: one from 1 on, else two figures."""

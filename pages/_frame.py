@@ -325,12 +325,20 @@ def _aligned(to_right: bool) -> str:
     return ' class="number"' if to_right else ""
 
 
-def long_table(frame: pandas.DataFrame, name: str, caption: str) -> None:
-    """The first rows of a table on the screen, and all of it as a download."""
-    if len(frame) > SHOWN_ROWS:
-        st.caption(f"The first {SHOWN_ROWS} of {len(frame):,} rows. The download has all.")
+def long_table(frame: pandas.DataFrame, name: str, caption: str, whole: pandas.DataFrame | None = None) -> None:
+    """The first rows of a table on the screen, and all of it as a download.
+
+    Args:
+        frame: what the screen shows.
+        name: of the download.
+        caption: what the table is.
+        whole: what the download has, where that is more rows or more columns than the screen is given.
+    """
+    everything, columns = (frame, "") if whole is None else (whole, ", with every column")
+    if len(everything) > SHOWN_ROWS:
+        st.caption(f"The first {SHOWN_ROWS} of {len(everything):,} rows. The download has all{columns}.")
     table(frame.head(SHOWN_ROWS), caption)
-    download(frame, name)
+    download(everything, name)
 
 
 def download(frame: pandas.DataFrame, name: str, label: str = "Download this table (CSV)") -> None:

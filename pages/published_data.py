@@ -61,12 +61,9 @@ def sections(tables: dict[str, pandas.DataFrame], name: str) -> None:
         if rows.empty:
             st.write("None.")
             continue
-        if len(rows) > frame.SHOWN_ROWS:
-            st.caption(f"The first {frame.SHOWN_ROWS} of {len(rows):,} rows. The download has all, with every column.")
         # Columns that are 0 or blank in each row are for the download: the others have room.
-        shown = telling(rows).head(frame.SHOWN_ROWS)
-        frame.table(shown.map(_with_thousands), title)
-        frame.download(rows, f"{name}-{title.lower().replace(' ', '-')}")
+        shown = telling(rows).head(frame.SHOWN_ROWS).map(_with_thousands)
+        frame.long_table(shown, f"{name}-{title.lower().replace(' ', '-')}", title, rows)
 
 
 def listing() -> None:

@@ -9,14 +9,13 @@ from typing import Any
 
 from pilots.access import REGIONAL, Actor, check_actor_can
 from pilots.errors import UserError
-from pilots.life import LONGEST_REASON
 from pilots.periods import london_day, parse
 from pilots.storage import Store
 from pilots.storage import deadlines as stored
 from pilots.storage.audit import began_at
 from pilots.storage.base import now
 from pilots.targets import Target, check_asked, target_of
-from pilots.wording import check_tells_of_nobody
+from pilots.wording import given_words
 
 PREFIX = "MORE-TIME-"
 
@@ -144,14 +143,11 @@ def ask_extension(store: Store, actor: Actor, collection: str, region: str, peri
 
     Raises:
         NotAllowed: the actor may not.
-        UserError: there is no such collection, region or period, or it is not asked for.
-        DeadlineError: no reason, a day that is past or no later than the deadline, or a request that waits already.
+        UserError: there is no such collection, region or period, it is not asked for, or no reason is given.
+        DeadlineError: a day that is past or no later than the deadline, or a request that waits already.
     """
     check_actor_can(actor, "ask_extension", region)
-    target, words = target_of(collection, region, period), reason.strip()
-    if not words or len(words) > LONGEST_REASON:
-        raise DeadlineError(f"Say why more time is needed, in at most {LONGEST_REASON:,} characters.")
-    check_tells_of_nobody([words])
+    target, words = target_of(collection, region, period), given_words(reason, "Say why more time is needed.")
     detail: dict[str, Any] = {"until": until.isoformat(), "reason": words}
     with store.write(actor, "ask_extension", target.name, detail) as connection:
         check_asked(connection, target)
@@ -180,13 +176,11 @@ def decide_extension(store: Store, actor: Actor, reference: str, granted: bool, 
 
     Raises:
         NotAllowed: the actor may not.
-        DeadlineError: there is no such request, it was decided already, or it is refused without a reason.
+        UserError: it is refused without a reason.
+        DeadlineError: there is no such request, or it was decided already.
     """
     check_actor_can(actor, "decide_extension")
-    words = (note or "").strip()
-    if not granted and not words:
-        raise DeadlineError("Say why more time is refused: the lead reads it.")
-    check_tells_of_nobody([words])
+    words = given_words(note, "" if granted else "Say why more time is refused: the lead reads it.")
     digits = reference.removeprefix(PREFIX)
     if not reference.startswith(PREFIX) or not digits.isdecimal():
         raise DeadlineError(f"There is no request “{reference}”. Look up its reference in the list of returns due.")

@@ -9,7 +9,6 @@ from pilots.life import (
     ACCEPTED,
     AT_ACCEPTANCE,
     AT_SUBMISSION,
-    LONGEST_REASON,
     RETURNED,
     SIGNED_OFF,
     STATES,
@@ -24,7 +23,7 @@ from pilots.receipts import Receipt
 from pilots.storage import Store
 from pilots.storage.submissions import StepTaken, add_step, stored_steps, stored_submission, stored_submissions
 from pilots.tables import moment
-from pilots.wording import check_tells_of_nobody
+from pilots.wording import given_words
 
 
 def reached(store: Store, actor: Actor, action: str, reference: str) -> dict[str, Any]:
@@ -91,7 +90,7 @@ def send_back_return(store: Store, actor: Actor, reference: str, reason: str) ->
     seen = row is not None and actor_can(actor, "read_returns", row["region"])
     before_signing = row["status"] == SUBMITTED if row is not None and seen else actor.role in REGIONAL
     action = "decline_return" if before_signing else "send_back_return"
-    return _step(store, actor, action, reference, RETURNED, _reason(reason, "Say why it is sent back: the lead reads it."))
+    return _step(store, actor, action, reference, RETURNED, given_words(reason, "Say why it is sent back: the lead reads it."))
 
 
 def withdraw_return(store: Store, actor: Actor, reference: str, reason: str) -> Receipt:
@@ -107,7 +106,7 @@ def withdraw_return(store: Store, actor: Actor, reference: str, reason: str) -> 
         NotAllowed: the actor may not.
         UserError: there is no such submission or no reason; NotPossible: its state does not allow it.
     """
-    return _step(store, actor, "withdraw_return", reference, WITHDRAWN, _reason(reason, "Say why it is withdrawn."))
+    return _step(store, actor, "withdraw_return", reference, WITHDRAWN, given_words(reason, "Say why it is withdrawn."))
 
 
 def history(store: Store, actor: Actor, reference: str) -> list[dict[str, Any]]:
@@ -121,16 +120,6 @@ def history(store: Store, actor: Actor, reference: str) -> list[dict[str, Any]]:
     with store.read() as connection:
         steps = stored_steps(connection, row["id"])
     return [{**one, "words": STATES[one["state"]].done} for one in steps]
-
-
-def _reason(text: str, ask: str) -> str:
-    words = text.strip()
-    if not words:
-        raise UserError(ask)
-    if len(words) > LONGEST_REASON:
-        raise UserError(f"A reason has at most {LONGEST_REASON:,} characters. Shorten it.")
-    check_tells_of_nobody([words])
-    return words
 
 
 def people(row: Mapping[str, Any]) -> dict[str, str | None]:

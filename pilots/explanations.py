@@ -15,7 +15,7 @@ from data_contracts.corrections import check_corrected
 from pilots.access import Actor, check_actor_can, check_actor_can_reach
 from pilots.decisions import reached
 from pilots.errors import UserError
-from pilots.life import LONGEST_REASON, STATES, WITHDRAWN
+from pilots.life import STATES, WITHDRAWN
 from pilots.places import code_for_name
 from pilots.storage import Store
 from pilots.storage.blobs import kept_bytes
@@ -24,7 +24,7 @@ from pilots.storage.corrections import stored_corrections
 from pilots.storage.submissions import stored_rows, stored_submissions
 from pilots.targets import Target, context_of, latest_before, target_of
 from pilots.typed_rows import as_frame
-from pilots.wording import check_tells_of_nobody
+from pilots.wording import given_words
 
 CHECK_PREFIX = "CHECK-"
 Place = tuple[str, ...]
@@ -144,18 +144,15 @@ def explain_return(
 
     Raises:
         NotAllowed: the actor may not.
-        UserError: there is no such check, or an explanation fits no query of the file.
+        UserError: there is no such check, or an explanation fits no query of the file, is too long or tells of a person.
     """
     row = check_row(store, actor, "explain_return", reference)
     asked = queries_of_check(store, actor, reference)
-    given = {key: " ".join(text.split()) for key, text in explanations.items()}
+    given = {key: given_words(" ".join(text.split())) for key, text in explanations.items()}
     known = {one.key for one in asked} | {one.rule for one in asked}
     stray = sorted(set(given) - known)
     if stray:
         raise UserError(f"These explanations fit no query of the file: {', '.join(stray)}. Look at its queries first.")
-    if any(len(text) > LONGEST_REASON for text in given.values()):
-        raise UserError(f"An explanation has at most {LONGEST_REASON:,} characters. Shorten it.")
-    check_tells_of_nobody(given.values())
     if carry_forward:
         given = {**{one.key: one.offered for one in asked if one.offered and not one.explanation}, **given}
     with store.write(actor, "explain_return", reference, {"explained": sorted(given)}) as connection:

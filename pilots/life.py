@@ -11,7 +11,6 @@ SUBMITTED, SIGNED_OFF, ACCEPTED = "submitted", "signed_off", "accepted"
 RETURNED, WITHDRAWN, SUPERSEDED = "returned", "withdrawn", "superseded"
 NOT_SENT = "not_sent"
 AT_SUBMISSION, AT_ACCEPTANCE = "submission", "acceptance"
-LONGEST_REASON = 2_000  # characters, of every reason that somebody gives for a step
 
 
 @dataclass(frozen=True)

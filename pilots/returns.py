@@ -20,7 +20,7 @@ from pilots.decisions import (
 )
 from pilots.errors import UserError
 from pilots.explanations import check_reference, checked
-from pilots.life import LIVE, LONGEST_REASON
+from pilots.life import LIVE
 from pilots.periods import london_day, parse
 from pilots.receipts import Receipt
 from pilots.storage import Store
@@ -31,7 +31,7 @@ from pilots.storage.submissions import VersionTaken, latest_of_file, latest_subm
 from pilots.tables import moment
 from pilots.targets import Target, check_asked, collections, context_of, rows_of, target_of
 from pilots.uploads import ReturnNotAccepted, check_said, examine, explained, keep_version, receive, repeated, submit
-from pilots.wording import check_tells_of_nobody
+from pilots.wording import given_words
 
 __all__ = [
     "Receipt",
@@ -216,11 +216,9 @@ def declare_nil_return(store: Store, actor: Actor, collection: str, region: str,
         ReturnNotAccepted: someone else sent a version in this moment.
     """
     check_actor_can(actor, "declare_nil_return", region)
-    target, words = target_of(collection, region, period), " ".join(reason.split())
+    target = target_of(collection, region, period)
     _check_begun(target)
-    if not words or len(words) > LONGEST_REASON:
-        raise UserError(f"Say why there is nothing to return, in at most {LONGEST_REASON:,} characters.")
-    check_tells_of_nobody([words])
+    words = given_words(" ".join(reason.split()), "Say why there is nothing to return.")
     with store.read() as connection:
         check_asked(connection, target)
         newest, version = latest_submission(connection, *target.key), target.contract.version

@@ -16,7 +16,7 @@ from pilots.access import Actor
 from pilots.deadlines import days_late, deadline
 from pilots.decisions import give_way
 from pilots.errors import UserError
-from pilots.life import ACCEPTED, AT_ACCEPTANCE, AT_SUBMISSION, LIVE, LONGEST_REASON, STATES, SUBMITTED
+from pilots.life import ACCEPTED, AT_ACCEPTANCE, AT_SUBMISSION, LIVE, STATES, SUBMITTED
 from pilots.places import code_for_name
 from pilots.receipts import Receipt
 from pilots.storage import Store
@@ -27,7 +27,7 @@ from pilots.storage.submissions import VersionTaken, add_step, add_submission, l
 from pilots.tables import moment
 from pilots.targets import Target
 from pilots.typed_rows import Row, as_json, digest
-from pilots.wording import check_tells_of_nobody
+from pilots.wording import given_words
 
 
 class ReturnNotAccepted(UserError):
@@ -186,10 +186,8 @@ def check_said(reason: str | None, explanations: Mapping[str, str] | None) -> No
     Raises:
         UserError: it is or does.
     """
-    said = [reason or "", *(explanations or {}).values()]
-    if any(len(text) > LONGEST_REASON for text in said):
-        raise UserError(f"A reason or an explanation has at most {LONGEST_REASON:,} characters. Shorten it.")
-    check_tells_of_nobody(said)
+    for text in (reason, *(explanations or {}).values()):
+        given_words(text)
 
 
 def explained(store: Store, target: Target, upload: Upload, given: Mapping[str, str]) -> dict[str, str]:

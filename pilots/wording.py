@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from data_contracts.personal import personal
 from pilots.errors import UserError
 
+LONGEST_REASON = 2_000  # characters, of every reason, note or explanation that somebody gives
 WARNING_TEXTS = {
     "series_break": "There is a break in this series at {period}, inside the window. {text}",
     "gameable": "{text} The other measure is: {twin}.",
@@ -19,6 +20,25 @@ WARNING_TEXTS = {
         "the reform in the {kind} before, which makes the effect look smaller."
     ),
 }
+
+
+def given_words(text: str | None, ask: str = "") -> str:
+    """What somebody gave as a reason, a note or an explanation: without blanks at its ends, not too long, and of nobody.
+
+    Args:
+        text: as it was typed.
+        ask: what to say where it is blank; without it, it may be.
+
+    Raises:
+        UserError: it is blank and may not be, is too long, or holds an identifier of a person.
+    """
+    words = (text or "").strip()
+    if ask and not words:
+        raise UserError(ask)
+    if len(words) > LONGEST_REASON:
+        raise UserError(f"What you wrote has {len(words):,} characters, and it may have at most {LONGEST_REASON:,}: shorten it.")
+    check_tells_of_nobody([words])
+    return words
 
 
 def check_tells_of_nobody(texts: Iterable[str]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from evaluation import ESTIMATORS
+from evaluation.words import units_of
 from pilots.charts import Mark, number
 from pilots.tables import moment
 
@@ -23,6 +24,7 @@ STANDINGS = {
     "departs": "exploratory, departs from its plan",
     "exploratory": "exploratory",
 }
+HEADINGS = {"schools": "School", "local authorities": "Local authority"}
 FINE = 0.5  # standard errors below this are shown with two decimals
 
 
@@ -96,14 +98,9 @@ def _basis(headline: Mapping[str, Any], digits: int) -> str:
     return "; ".join(said) or "no standard error"
 
 
-def unit_words(question: Question) -> str:
-    """Who is observed, in the plural."""
-    return "schools" if question.get("units") == "school" else "local authorities"
-
-
 def unit_heading(question: Question) -> str:
     """Who is observed, as the heading of a column."""
-    return "School" if question.get("units") == "school" else "Local authority"
+    return HEADINGS[units_of(question)]
 
 
 def refusal_words(refusal: Mapping[str, str]) -> str:

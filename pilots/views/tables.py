@@ -8,6 +8,7 @@ from typing import Any
 import pandas
 
 from evaluation import ESTIMATORS
+from evaluation.words import units_of
 from pilots.charts import Picture, ends_of, number
 from pilots.places import called
 from pilots.tables import moment
@@ -34,7 +35,6 @@ from pilots.views.common import (
     sentence,
     standing_words,
     unit_heading,
-    unit_words,
 )
 from pilots.views.parts import (
     cost_table,
@@ -109,7 +109,7 @@ def design_table(question: Question) -> pandas.DataFrame:
     starts = ", ".join(f"{cohort['first_treated']}: {cohort['units']}" for cohort in design["cohorts"])
     clusters = ", ".join(f"{count} by {name}" for name, count in design["clusters"].items())
     treated = ", ".join(f"{count} by {name}" for name, count in design["treated_clusters"].items())
-    who = unit_words(question)
+    who = units_of(question)
     rows = [
         (f"{who.capitalize()} with the reform", design["treated_units"]),
         (f"{who.capitalize()} that compare", design["comparison_units"]),
@@ -117,7 +117,7 @@ def design_table(question: Question) -> pandas.DataFrame:
         ("Periods", f"{design['periods'][0]} to {design['periods'][-1]} ({len(design['periods'])})"),
         ("Clusters", clusters),
         ("Clusters with the reform", treated),
-        (f"Cells ({'school' if question.get('units') == 'school' else 'authority'} by period)", design["cells"]),
+        (f"Cells ({unit_heading(question).lower()} by period)", design["cells"]),
         ("Cells missing", f"{design['missing_cells']}, of which {design['missing_treated_cells']} with the reform"),
     ]
     return pandas.DataFrame([(what, str(value)) for what, value in rows], columns=["The comparison", "In this result"])

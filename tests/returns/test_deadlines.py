@@ -141,7 +141,7 @@ def test_more_time_is_asked_for_granted_once_and_moves_the_deadline(
     def ask(day: date, reason: str = "A new system.") -> deadlines.Extension:
         return deadlines.ask_extension(any_store, lead, *target.key, day, reason)
 
-    with pytest.raises(DeadlineError, match="Say why more time is needed"):
+    with pytest.raises(UserError, match="Say why more time is needed"):
         ask(until, " ")
     with pytest.raises(DeadlineError, match=f"due on {before:%d %B %Y}. Ask for a day that is later"):
         ask(before)
@@ -153,7 +153,7 @@ def test_more_time_is_asked_for_granted_once_and_moves_the_deadline(
     assert listed.more_time == asked.reference and listed.due == before == deadline()
     with pytest.raises(NotAllowed, match="cannot decide on more time"):
         deadlines.decide_extension(any_store, lead, asked.reference, True)
-    with pytest.raises(DeadlineError, match="Say why more time is refused"):
+    with pytest.raises(UserError, match="Say why more time is refused"):
         deadlines.decide_extension(any_store, staff["evaluator"], asked.reference, False, " ")
     granted = deadlines.decide_extension(any_store, staff["evaluator"], asked.reference, True, "Once.")
     assert (granted.granted, granted.decided_by, granted.note) == (True, "evaluator", "Once.") and deadline() == until

@@ -80,7 +80,7 @@ def test_what_fits_no_query_and_who_may_not_are_told(
     check = checked(any_store, lead, refusing(ehcp_csv, TERM, 3))
     with pytest.raises(UserError, match="fit no query of the file: nonsense"):
         explanations.explain_return(any_store, lead, check, {"nonsense": "Because."})
-    with pytest.raises(UserError, match="at most 2,000 characters"):
+    with pytest.raises(UserError, match="at most 2,000: shorten it"):
         explanations.explain_return(any_store, lead, check, {"many_refused": "x" * 2001})
     with pytest.raises(UserError, match="by the reference “CHECK-9”"):
         explanations.queries_of_check(any_store, lead, "CHECK-9")

@@ -257,7 +257,7 @@ def test_reasons_are_asked_for(life: Life) -> None:
     reference = life.send()
     with pytest.raises(UserError, match="Say why it is withdrawn"):
         returns.withdraw_return(life.store, life.lead, reference, "  ")
-    with pytest.raises(UserError, match="at most 2,000 characters"):
+    with pytest.raises(UserError, match="at most 2,000: shorten it"):
         returns.withdraw_return(life.store, life.lead, reference, "x" * 2001)
     life.sign(reference)
     with pytest.raises(UserError, match="Say why it is sent back"):
