@@ -42,6 +42,7 @@ ACTIONS: dict[str, tuple[str, frozenset[str]]] = {
     "read_audit": ("read the audit log", frozenset({ADMINISTRATOR})),
     "back_up": ("back up the store", frozenset({ADMINISTRATOR})),
     "restore": ("restore a backup", frozenset({ADMINISTRATOR})),
+    "purge": ("remove refused files that may not be kept", frozenset({ADMINISTRATOR})),
     "take_tables_back": ("take the store's tables back to an older version", frozenset({ADMINISTRATOR})),
 }
 

@@ -68,18 +68,19 @@ def tells_of_persons(state: State) -> bool:
     """
     if not state.rules.isdisjoint(_TELLS) or any(personal(text) for _, text in state.comments):
         return True
-    if not state.header and any(_headed(table) for table in state.tables):
+    if not state.header and any(headed(table) for table in state.tables):
         return True
-    return any(_any_person(table.cells[str(place)]) for table in state.tables for place in range(table.width))
+    return any(any_person(table.cells[str(place)]) for table in state.tables for place in range(table.width))
 
 
-def _headed(table: RawTable) -> bool:
+def headed(table: RawTable) -> bool:
     """Whether something near the top reads like the heading of a column of identifiers; asked where no headings were found."""
     texts = {text for cells in table.cells.head(30).iter_rows() for text in cells[2:] if 0 < len(text) <= 40}
     return any(PERSONAL_HEADING.search(plain(text)) for text in texts)
 
 
-def _any_person(cells: pl.Series) -> bool:
+def any_person(cells: pl.Series) -> bool:
+    """Whether some cell of a column holds an identifier of a person."""
     texts = cells.filter((cells.str.len_bytes() >= SHORTEST_IDENTIFIER) & cells.str.contains(ANY)).unique()
     return any(personal(text) for text in texts.to_list())
 

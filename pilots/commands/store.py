@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import pandas
 
-from pilots import auditing, backups, migrating
+from pilots import auditing, backups, migrating, unkept
 from pilots.commands import COMMANDS, USER_FAULT
 from pilots.commands.shared import Session, file_argument, new_file, task_command
 from pilots.commands.text import table
@@ -110,4 +110,17 @@ def migrate(session: Session, version: str | None) -> None:
         done = migrating.table_versions(session.store, session.actor)
     else:
         done = migrating.take_tables_back(session.store, session.actor, version)
+    session.tell(done.to_dict(), done.text())
+
+
+@task_command("purge")
+@click.option("--check", "only_look", is_flag=True, help="Only say what would be removed; nothing is changed.")
+def purge(session: Session, only_look: bool) -> None:
+    """Remove the content of refused files that hold identifiers of persons, or that nobody can look into.
+
+    Since version 0007 of the tables such a file is removed when it is refused. This finds those from before, and those whose
+    check died. Digest, size, name and findings stay; what a return rests on is never touched.
+    """
+    with session.progress("Looking through refused files") as tell:
+        done = unkept.purge(session.store, session.actor, tell, only_look)
     session.tell(done.to_dict(), done.text())

@@ -1,6 +1,7 @@
 """Original bytes under their content hash. They are kept before anything looks into them, and never changed.
 
-The one exception: what turns out to hold identifiers of persons is removed. Digest, size and the moment of its coming stay.
+The one exception: what turns out to hold identifiers of persons, or what nobody can look into, is removed. Digest, size and the
+moment of its coming stay.
 """
 
 import hashlib
@@ -21,12 +22,12 @@ BLOBS = Table(
     Column("size", Integer, nullable=False),
     Column("content", LargeBinary, nullable=False),
     Column("kept_at", Moment, nullable=False),
-    Column("removed_at", Moment),  # when the content was removed, since it held identifiers of persons
+    Column("removed_at", Moment),  # when the content was removed: it held identifiers of persons, or could not be read
 )
 
 
 class NotKept(UserError):
-    """Bytes that were removed, since they held identifiers of persons."""
+    """Bytes that were removed: they held identifiers of persons, or nobody could look into them."""
 
 
 def keep_bytes(connection: Connection, content: bytes) -> str:
@@ -52,7 +53,7 @@ def is_rested_on(connection: Connection, sha256: str) -> bool:
 
 
 def remove_bytes(connection: Connection, sha256: str) -> None:
-    """Remove the content of a file that held identifiers. The database refuses unless a check says so and nothing rests on it."""
+    """Remove the content of a refused file. The database refuses unless a check says why and nothing rests on it."""
     there = (BLOBS.c.sha256 == sha256) & BLOBS.c.removed_at.is_(None)
     connection.execute(update(BLOBS).where(there).values(content=b"", removed_at=now()))
 
@@ -77,8 +78,8 @@ def kept_bytes(connection: Connection, sha256: str) -> bytes | None:
     found = connection.execute(select(BLOBS.c.content, BLOBS.c.removed_at).where(BLOBS.c.sha256 == sha256)).first()
     if found is not None and found.removed_at is not None:
         raise NotKept(
-            f"The file with SHA-256 {sha256} was not kept: it held identifiers of persons. "
-            "What was found in it is kept. Send the file again without them."
+            f"The file with SHA-256 {sha256} was not kept: it held identifiers of persons, or nobody could look into it. "
+            "What was found is kept. Send the table again, in a file that can be read and without them."
         )
     return None if found is None else bytes(found.content)
 

@@ -12,7 +12,9 @@ RECEIVED = "could not finish checking"  # stays so when the check dies half-way:
 CHECKED = "checked"
 REPEATED = "the same file again"
 NIL = "nil return declared"
-NOT_KEPT = "not kept: it held identifiers"  # checked, and its bytes removed in the same transaction; a trigger reads these words
+# Checked, and the bytes removed in the same transaction; a trigger reads these words.
+NOT_KEPT = "not kept: it held identifiers"
+NOT_READ = "not kept: nobody could look into it"
 
 CHECKS = Table(
     "checks",
@@ -92,9 +94,22 @@ def finish_check(
         connection.execute(insert(FINDINGS), [{"check_id": number, "position": at, **one} for at, one in enumerate(findings)])
 
 
-def mark_not_kept(connection: Connection, number: int) -> None:
-    """Note that a file was checked and held identifiers, so that its bytes are not kept."""
-    connection.execute(update(CHECKS).where(CHECKS.c.id == number).values(state=NOT_KEPT))
+def mark_not_kept(connection: Connection, number: int, state: str = NOT_KEPT) -> None:
+    """Note that a file was checked, and why its bytes are not kept: `NOT_KEPT` or `NOT_READ`."""
+    connection.execute(update(CHECKS).where(CHECKS.c.id == number).values(state=state))
+
+
+def refused_files(connection: Connection) -> dict[str, list[dict[str, Any]]]:
+    """Checks by digest of the files that were refused, or whose check did not end, and that no other check found good."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    columns = (CHECKS.c.id, CHECKS.c.sha256, CHECKS.c.filename, CHECKS.c.state, CHECKS.c.errors)
+    for row in connection.execute(select(*columns).order_by(CHECKS.c.id)).mappings():
+        found.setdefault(row["sha256"], []).append(dict(row))
+    return {sha256: rows for sha256, rows in found.items() if all(map(_is_refused, rows))}
+
+
+def _is_refused(row: Mapping[str, Any]) -> bool:
+    return row["state"] == RECEIVED or (row["state"] == CHECKED and row["errors"] > 0)
 
 
 def mark_repeated(connection: Connection, number: int) -> None:

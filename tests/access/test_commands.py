@@ -57,6 +57,7 @@ ROWS: dict[str, tuple[str, str]] = {
     "plans": (STUDY, ""),
     "published account": (STUDY, "EES-0001"),
     "published compare": (STUDY, "EES-0001 EES-0002"),
+    "purge": (ADMINISTER, ""),
     "register": (ADMINISTER, "{file}"),
     "release": (DEPARTMENT, ""),
     "releases": (STUDY, ""),

@@ -42,6 +42,7 @@ from pilots import (
     staleness,
     standing,
     templates,
+    unkept,
 )
 from pilots.access import ACTIONS, ROLES, Actor, NotAllowed, actor_can
 from pilots.casereturns import making
@@ -207,6 +208,7 @@ ROWS: dict[str, Row] = {
     "staleness.stale_runs": Row(STUDY, plain(staleness.stale_runs)),
     "standing.standing_now": Row(STUDY, lambda store, actor, f: standing.standing_now(store, actor, f.plan)),
     "templates.template": Row(READ, about(templates.template, True)),
+    "unkept.purge": Row(ADMINISTER, plain(unkept.purge)),
 }
 # Parts of tasks: they act for whoever the task let through, and only the modules named here may call them.
 PARTS = {

@@ -1,24 +1,28 @@
 """A file that holds identifiers of persons is checked, refused and not kept: nothing of them is in the store or in its copies."""
 
 import io
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import openpyxl
 import pytest
+from click.testing import CliRunner
 from openpyxl.comments import Comment
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
 from pilots import auditing, backups, deadlines, explanations, returns
+from pilots.__main__ import pilots
 from pilots.access import Actor
 from pilots.errors import UserError
 from pilots.register import register_reforms
 from pilots.returns import ReturnNotAccepted
 from pilots.storage import METADATA, Store
-from pilots.storage.blobs import NotKept, keep_again, keep_bytes, kept_bytes, remove_bytes
-from pilots.storage.checks import NOT_KEPT, add_check, mark_not_kept
+from pilots.storage.blobs import NotKept, keep_again, keep_bytes, kept_bytes, remove_bytes, removed_bytes
+from pilots.storage.checks import NOT_KEPT, NOT_READ, add_check, finish_check, mark_not_kept
+from pilots.unkept import purge
 
 EHCP, NORTH_EAST, TERM = "ehcp_process", "E12000001", "2023/24 autumn"
 SECRET = "A123456789012"
@@ -147,6 +151,74 @@ def test_a_good_file_that_was_put_right_is_kept(any_store: Store, administrator:
         returns.submit_return(any_store, administrator, EHCP, NORTH_EAST, TERM, "a.csv", in_a_text(good))
     sent = returns.submit_return(any_store, administrator, EHCP, NORTH_EAST, TERM, "a.csv", good)
     assert returns.original_file(any_store, administrator, sent.reference) == ("a.csv", good)
+
+
+# What nobody can look into: how it begins, and what the check says of it.
+UNREAD = {
+    "register.pdf": b"%PDF-1.7\n" + SECRET.encode(),
+    "secret.xlsx": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600) + "EncryptedPackage".encode("utf-16-le") + SECRET.encode(),
+    "old.xls": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600) + "Workbook".encode("utf-16-le") + SECRET.encode(),
+    "page.xls": f"<html><table><tr><td>{SECRET}</td></tr></table></html>".encode(),
+}
+
+
+@pytest.mark.parametrize("name", UNREAD)
+def test_a_file_that_nobody_can_look_into_is_refused_and_not_kept(any_store: Store, administrator: Actor, name: str) -> None:
+    for _ in range(2):
+        with pytest.raises(ReturnNotAccepted) as caught:
+            returns.submit_return(any_store, administrator, EHCP, NORTH_EAST, TERM, name, UNREAD[name])
+        report = caught.value.report
+        assert report is not None and report.errors and report.findings[-1].rule == "file.not_kept"
+        assert holding(any_store, SECRET) == set()
+    check = returns.checks(any_store, administrator)[0]
+    assert (check["state"], check["filename"]) == (NOT_READ, name)
+    with any_store.read() as connection, pytest.raises(NotKept, match="nobody could look into it"):
+        kept_bytes(connection, check["sha256"])
+    assert auditing.verify_audit(any_store, administrator).faults == ()
+
+
+def refused_before(store: Store, actor: Actor, name: str, content: bytes, finished: bool = True) -> str:
+    """A refused file as an older platform left it: kept, whatever is in it."""
+    detail: dict[str, Any] = {"step": "received"}
+    with store.write(actor, "check_return", "x", detail) as connection:
+        sha256 = keep_bytes(connection, content)
+        facts = {"collection": EHCP, "region": NORTH_EAST, "period": TERM, "filename": name}
+        number, _ = add_check(connection, received_by="a", sha256=sha256, **facts)
+        detail |= {"sha256": sha256, "check": number}
+        if finished:
+            columns = ("sheet", "row", "cell", "column", "value")
+            fault = {"rule": "x", "severity": "error", "message": "x", "fix": "x", "key": "x", **dict.fromkeys(columns)}
+            finish_check(connection, number, contract_version="1.0.0", report={}, findings=[fault])
+    return sha256
+
+
+def test_refused_files_from_before_are_found_and_removed(
+    any_store: Store, administrator: Actor, ehcp_csv: Csv, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = ehcp_csv(NORTH_EAST, TERM)
+    sent: Any = returns.submit_return(any_store, administrator, EHCP, NORTH_EAST, TERM, "good.csv", good)
+    may = {refused_before(any_store, administrator, "negative.csv", good.replace(b",20,60,", b",-20,60,")), sent.sha256}
+    may.add(refused_before(any_store, administrator, "empty.csv", b""))
+    refused_before(any_store, administrator, "good.csv", good)  # the same bytes, for which a submission stands
+    held = {name: make(good) for name, make in FILES.items()}
+    gone = {
+        refused_before(any_store, administrator, "f.xlsx" if "sheet" in name else "f.csv", one, name != "headed"): NOT_KEPT
+        for name, one in held.items()
+    }
+    gone |= {refused_before(any_store, administrator, name, content): NOT_READ for name, content in UNREAD.items()}
+    monkeypatch.setenv("PILOTS_DATABASE_URL", any_store.engine.url.render_as_string(hide_password=False))
+    looked = CliRunner().invoke(pilots, ["purge", "--check", "--json"], catch_exceptions=False)
+    assert {one["sha256"]: one["state"] for one in json.loads(looked.stdout)["found"]} == gone
+    with any_store.read() as connection:
+        assert removed_bytes(connection) == [], "it only looked"
+    done = CliRunner().invoke(pilots, ["purge"], catch_exceptions=False).stdout
+    assert f"{len(gone) + 2} refused files were looked through" in done and "register.pdf: not kept: nobody could" in done
+    with any_store.read() as connection:
+        assert set(removed_bytes(connection)) == set(gone)
+        assert all(kept_bytes(connection, sha256) is not None for sha256 in may)
+    assert holding(any_store, SECRET) == set()
+    assert auditing.verify_audit(any_store, administrator).faults == ()
+    assert purge(any_store, administrator).found == (), "nothing is left to remove"
 
 
 def test_a_backup_holds_nothing_of_it_and_is_taken_back(

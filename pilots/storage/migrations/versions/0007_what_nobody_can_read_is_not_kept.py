@@ -1,0 +1,55 @@
+"""The content of a refused file that nobody could look into is removed like that of one with identifiers."""
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from alembic import op
+
+revision: str = "0007"
+down_revision: str | None = "0006"
+branch_labels: str | Sequence[str] | None = None
+depends_on: str | Sequence[str] | None = None
+
+_BEFORE = "= 'not kept: it held identifiers'"
+_NOW = "IN ('not kept: it held identifiers', 'not kept: nobody could look into it')"
+
+
+def upgrade() -> None:
+    _guard(_NOW)
+
+
+def losses(connection: sa.Connection) -> dict[str, int]:
+    """Nothing: a file that was removed stays so, and the older version of the tables says so of it too."""
+    return {}
+
+
+def downgrade() -> None:
+    _guard(_BEFORE)
+
+
+def _allowed(said: str) -> str:
+    """The one change of a blob that the database takes, as 0005 has it: its content goes when a check says why, or comes back."""
+    same = "NEW.sha256 = OLD.sha256 AND NEW.size = OLD.size AND NEW.kept_at = OLD.kept_at"
+    goes = (
+        "OLD.removed_at IS NULL AND NEW.removed_at IS NOT NULL AND length(NEW.content) = 0 "
+        f"AND EXISTS (SELECT 1 FROM checks WHERE checks.sha256 = OLD.sha256 AND checks.state {said}) "
+        "AND NOT EXISTS (SELECT 1 FROM submissions WHERE submissions.sha256 = OLD.sha256) "
+        "AND NOT EXISTS (SELECT 1 FROM corrections WHERE corrections.sha256 = OLD.sha256) "
+        "AND NOT EXISTS (SELECT 1 FROM published_vintages WHERE published_vintages.sha256 = OLD.sha256)"
+    )
+    comes_back = "OLD.removed_at IS NOT NULL AND NEW.removed_at IS NULL AND length(NEW.content) = OLD.size"
+    return f"({same} AND (({goes}) OR ({comes_back})))"
+
+
+def _guard(said: str) -> None:
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute(
+            "CREATE OR REPLACE FUNCTION refuse_change_of_blob() RETURNS trigger LANGUAGE plpgsql AS "
+            f"$$ BEGIN IF {_allowed(said)} THEN RETURN NEW; END IF; RAISE EXCEPTION 'blobs is append-only'; END $$"
+        )
+        return
+    op.execute("DROP TRIGGER blobs_no_update")
+    op.execute(
+        f"CREATE TRIGGER blobs_no_update BEFORE UPDATE ON blobs WHEN NOT {_allowed(said)} "
+        "BEGIN SELECT RAISE(ABORT, 'blobs is append-only'); END"
+    )
