@@ -39,12 +39,14 @@ class Upload:
 
     Attributes:
         tables: (file name, text) of each CSV, sorted by name.
+        supporting: (file name, text) of each supporting CSV: nothing of it is used, and its cells are accounted for.
         guidance: text of the data guidance, or empty.
         ignored: (file name, reason) of parts that were not opened.
         notes: what was done to read them, in sentences.
     """
 
     tables: list[tuple[str, str]] = field(default_factory=list)
+    supporting: list[tuple[str, str]] = field(default_factory=list)
     guidance: str = ""
     ignored: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -140,7 +142,7 @@ def _take(upload: Upload, filename: str, archive: zipfile.ZipFile, entry: zipfil
     if lower.endswith(".txt"):
         upload.guidance = content.decode("utf-8-sig", errors="replace")
     elif "supporting" in PurePosixPath(lower).parts[0]:
-        upload.ignored.append((name, "supporting file, not open data in the standard layout"))
+        _add_supporting(upload, name, content)
     else:
         _add_table(upload, name, content)
 
@@ -149,6 +151,17 @@ def _add_table(upload: Upload, name: str, content: bytes) -> None:
     if name in {known for known, _ in upload.tables}:
         raise NotReadable(f"There are two files “{name}”, and only one of them can be right. Send the release as published.")
     upload.tables.append((name, _text(upload, name, content)))
+
+
+def _add_supporting(upload: Upload, name: str, content: bytes) -> None:
+    """Keep a supporting file's text for the account; a name that is taken gets the folder's before it."""
+    taken = {known for known, _ in [*upload.tables, *upload.supporting]}
+    called = f"supporting-files/{name}" if name in taken else name
+    upload.ignored.append((called, "supporting file, not open data in the standard layout"))
+    try:
+        upload.supporting.append((called, _text(Upload(), called, content)))
+    except NotReadable:
+        return  # bytes that are no text have no cells
 
 
 def _text(upload: Upload, name: str, content: bytes) -> str:

@@ -20,7 +20,7 @@ from pilots.published.reconciled import Account, tell_account, unused_account
 from pilots.published.remarks import Remarks
 from pilots.published.report import ImportReport
 from pilots.published.restatement import resolved, tell_changes
-from pilots.published.rows import ROW, Rows, Unusable, header_of, read_rows, text_cells
+from pilots.published.rows import ROW, Rows, Unusable, header_of, loose_cells, read_rows, text_cells
 from pilots.storage import Store
 from pilots.storage import published as stored
 from pilots.storage.blobs import keep_bytes
@@ -156,7 +156,17 @@ def _unused(upload: Upload, used: set[str]) -> list[Account]:
                 found.append(unused_account(name, header, text_cells(text, len(header)), STANDARD))
             except Unusable:
                 continue  # the file's own row says what is wrong with it
-    return found
+    return [*found, *(_supporting(name, text) for name, text in upload.supporting)]
+
+
+def _supporting(name: str, text: str) -> Account:
+    """The account of a supporting file: of a table as of a file that is not used, else of every cell of every line."""
+    try:
+        header = header_of(text)
+        return unused_account(name, header, text_cells(text, len(header)), STANDARD)
+    except Unusable:
+        cells = loose_cells(text)
+        return unused_account(name, [str(at) for at in range(cells.width - 1)], cells, ())
 
 
 def _nothing(name: str, publication: Aliases, remarks: Remarks) -> str:

@@ -143,6 +143,25 @@ def text_cells(text: str, width: int) -> pl.DataFrame:
     return table.filter(~blank).fill_null("")
 
 
+def loose_cells(text: str) -> pl.DataFrame:
+    """All cells of a text that is no table: every line that is not blank, the first included, filled up to the longest.
+
+    Returns:
+        The columns of `text_cells`.
+
+    Raises:
+        Unusable: it is not CSV.
+    """
+    try:
+        lines = [(at, cells) for at, cells in enumerate(csv.reader(io.StringIO(text, newline="")), start=1) if any(cells)]
+    except csv.Error as error:
+        raise Unusable(f"it is not a CSV file ({error})") from None
+    width = max((len(cells) for _, cells in lines), default=0)
+    filled = [[*cells, *[""] * (width - len(cells))] for _, cells in lines]
+    table = pl.DataFrame(filled, schema=[(place(at), pl.String) for at in range(width)], orient="row")
+    return table.with_columns(pl.Series(ROW, [at for at, _ in lines], dtype=pl.UInt32))
+
+
 def _ragged(text: str, width: int) -> str:
     for number, cells in enumerate(csv.reader(io.StringIO(text, newline="")), start=1):
         if cells and len(cells) != width:
