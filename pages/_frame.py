@@ -133,6 +133,15 @@ def way_in(provider: SignIn) -> None:
     st.caption("You are signed out after an hour without a step, and eight hours after you signed in.")
 
 
+def no_way_in() -> None:
+    """Why this browser is not offered the development sign-in, and what to do."""
+    if on_loopback():
+        st.write("To sign in, open the link that `pilots serve` wrote on the terminal when it started: it has a key at its end.")
+        return
+    st.write("No sign-in is set up for browsers on other machines. Open it on the machine where it runs.")
+    st.caption("Whoever runs this server can set one up: docs/operators.md says how.")
+
+
 def way_out() -> str:
     """What the screen is called by which somebody who is signed in goes."""
     return "Sign out, or change account" if configured() is None else "Sign out"

@@ -37,12 +37,8 @@ def leave() -> None:
 
 def choose_account() -> None:
     """Sign in for development: offered only to a browser on this machine."""
-    if not frame.on_loopback():
-        st.write("No sign-in is set up for browsers on other machines. Open it on the machine where it runs.")
-        st.caption("Whoever runs this server can set one up: docs/operators.md says how.")
-        return
-    if not frame.has_link():
-        st.write("Open the link that `pilots serve` wrote when it started: it has a key at its end. It is on the terminal.")
+    if not frame.development():
+        frame.no_way_in()
         return
     st.caption("Development sign-in, on this machine only. No password is asked for.")
     choices = {frame.described(actor): actor.subject for actor in development_sign_in(frame.store())}

@@ -20,7 +20,7 @@ def main() -> None:
         frame.way_in(provider)
         return
     if not frame.development():
-        st.page_link("pages/sign_in.py", label="Sign in to go on")
+        frame.no_way_in()
         return
     administrator = next((actor for actor in development_sign_in(frame.store()) if actor_can(actor, "import_published")), None)
     if administrator is not None:

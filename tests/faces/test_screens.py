@@ -43,7 +43,7 @@ def test_a_browser_without_the_link_that_the_server_printed_is_offered_nothing(o
     shown = screen(link=False)
     assert shown.buttons == []
     shown.go("pages/sign_in.py")
-    assert "Open the link that" in shown.words and shown.buttons == []
+    assert "open the link that" in shown.words and shown.buttons == []
 
 
 @pytest.mark.parametrize(
