@@ -26,6 +26,7 @@ from pilots.storage.store import DATABASE_VARIABLE, DEFAULT_URL
 
 DEMONSTRATION_URL = "sqlite:///var/demonstration.sqlite"
 ADDRESS = "127.0.0.1"
+LONGEST_HEADER = 32_768  # bytes; what providers say of somebody is in cookies, which may be longer than the 8,192 by default
 
 
 @task_command("serve")
@@ -140,6 +141,7 @@ def run_screens(script: Path, url: str, place: tuple[str, int], key: str, sign_i
     held = {DATABASE_VARIABLE: url, LOCAL_KEY_VARIABLE: key, "PYTHONPATH": _path(script.parent)}
     if sign_in is not None:
         held["STREAMLIT_SERVER_COOKIE_SECRET"] = sign_in.cookie_secret
+        held["WEBSOCKETS_MAX_LINE_LENGTH"] = str(LONGEST_HEADER)
     with subprocess.Popen(command, env={**os.environ, **held}, stdout=sys.stderr.fileno()) as child:
 
         def stop(_number: int, _frame: Any) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from oidc_provider_mock import run_server_in_thread
+from oidc_provider_mock import User, run_server_in_thread
 from playwright.sync_api import Browser, Page, Request, sync_playwright
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -77,8 +78,12 @@ def wait_until_healthy(address: str, process: subprocess.Popen[str]) -> None:
 
 @pytest.fixture(scope="session")
 def provider() -> Iterator[str]:
-    """A real OpenID Connect provider that asks nobody for a password. Gives its address, which is its issuer."""
-    with run_server_in_thread(port=free_port()) as server:
+    """A real OpenID Connect provider that asks nobody for a password. Gives its address, which is its issuer.
+
+    It says much of “bea”, as providers of large organisations do: what is said does not fit into one cookie.
+    """
+    known = [User(sub="bea", claims={"profile": f"https://id.example.org/{secrets.token_hex(2000)}"})]
+    with run_server_in_thread(port=free_port(), user_claims=known) as server:
         yield f"http://127.0.0.1:{server.server_port}"
 
 

@@ -20,6 +20,7 @@ from pilots.storage import Store
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 ROOT = Path(__file__).resolve().parents[2]
+BEA = "bea"
 HOST = "evidence.example.org"
 ADDRESS = f"https://{HOST}"
 AROUND = """daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log;
@@ -69,17 +70,18 @@ def test_the_proxy_of_the_operators_page(
 ) -> None:
     outside, inside = proxied
     store = Store.open(f"sqlite:///{tmp_path / 'own.sqlite'}")
-    save_account(store, LOCAL_ADMINISTRATOR, "anna", "Anna", LEAD, ["E12000001"], provider)
+    save_account(store, LOCAL_ADMINISTRATOR, BEA, "Bea", LEAD, ["E12000001"], provider)
     assert with_provider(store.address, address=ADDRESS, port=inside) == ADDRESS
     named = [f"--host-resolver-rules=MAP {HOST}:443 127.0.0.1:{outside}", "--no-sandbox", "--disable-gpu"]
     there = browser.browser_type.launch(executable_path="/usr/bin/chromium", args=named)
     page = there.new_context(ignore_https_errors=True, viewport={"width": 1280, "height": 900}).new_page()
     through = type(looker)(page)
     through.open(ADDRESS)
-    through.come_from("anna")
+    through.come_from(BEA)
     through.sees("Returns due")
     cookies = {one["name"]: one for one in page.context.cookies()}
     assert all(one["secure"] for one in cookies.values() if one["domain"] == HOST) and "_streamlit_user" in cookies
+    assert sum(len(one["value"]) for one in cookies.values()) > 8_192, "more than servers take in one header by themselves"
     through.go("Send a return")
     through.upload("large.csv", b"authority,period\n" * 80_000)
     through.press("Check my file")
