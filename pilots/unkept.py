@@ -7,10 +7,11 @@ from typing import Any
 from data_contracts.looking import look_into
 from pilots.access import Actor, check_actor_can
 from pilots.storage import Store
-from pilots.storage.blobs import NotKept, is_rested_on, kept_bytes, remove_bytes
+from pilots.storage.blobs import NotKept, is_rested_on, kept_bytes, remove_bytes, unused_bytes
 from pilots.storage.checks import NOT_KEPT, NOT_READ, mark_not_kept, refused_files
 
 Progress = Callable[[float, str], None]
+_OF_IMPORT = "left by an import that was refused"
 _STATES = {"identifiers": NOT_KEPT, "unread": NOT_READ}
 
 
@@ -20,7 +21,8 @@ class Purged:
 
     Attributes:
         looked: how many were looked through.
-        found: a row for each that may not be kept: sha256, filename, checks (their numbers), state (why).
+        found: a row for each that may not be kept: sha256, filename, checks (their numbers), state (why). A file that a refused
+            import left has no check, and its name is in the audit log.
         removed: whether their content was removed, or they were only looked for.
     """
 
@@ -38,14 +40,19 @@ class Purged:
         few = "1 of them" if len(self.found) == 1 else f"{len(self.found):,} of them"
         done = "removed; digest, size, name and findings stay" if self.removed else "to be removed; nothing was changed"
         said = f"{many} looked through. {f'The content of {few} is {done}.' if self.found else 'All may be kept.'}"
-        return "\n".join([said, *(f"CHECK-{one['checks'][-1]} {one['filename']}: {one['state']}" for one in self.found)])
+        return "\n".join([said, *(f"{_name(one)}: {one['state']}" for one in self.found)])
+
+
+def _name(one: dict[str, Any]) -> str:
+    return f"CHECK-{one['checks'][-1]} {one['filename']}" if one["checks"] else f"SHA-256 {one['sha256']}"
 
 
 def purge(store: Store, actor: Actor, progress: Progress | None = None, only_look: bool = False) -> Purged:
     """Look through every refused file that is kept, and remove what holds identifiers of persons or cannot be looked into.
 
     Files are removed at once when they are refused; this finds those that were refused before the platform did so, and
-    those whose check died. What a submission rests on is never touched. Each removal is a transaction with its audit event.
+    those whose check died, and files that refused imports of published data left. What a submission or a vintage rests on is
+    never touched. Each removal is a transaction with its audit event.
 
     Args:
         store: where.
@@ -59,7 +66,8 @@ def purge(store: Store, actor: Actor, progress: Progress | None = None, only_loo
     check_actor_can(actor, "purge")
     with store.read() as connection:
         refused = {sha256: rows for sha256, rows in refused_files(connection).items() if not is_rested_on(connection, sha256)}
-    found: list[dict[str, Any]] = []
+        left = [{"sha256": one, "filename": "", "checks": [], "state": _OF_IMPORT} for one in unused_bytes(connection)]
+    found = [one for one in left if only_look or _removed(store, actor, one)]
     for number, (sha256, rows) in enumerate(refused.items()):
         if progress is not None:
             progress(number / len(refused), "Looking through refused files")
@@ -70,7 +78,7 @@ def purge(store: Store, actor: Actor, progress: Progress | None = None, only_loo
             found += [one] if only_look or _removed(store, actor, one) else []
     if found and not only_look:
         store.wipe_log()
-    return Purged(len(refused), tuple(found), not only_look)
+    return Purged(len(refused) + len(left), tuple(found), not only_look)
 
 
 def _content(store: Store, sha256: str) -> bytes:

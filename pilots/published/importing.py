@@ -1,4 +1,4 @@
-"""The import of a release: bytes kept, files read, figures stored under one vintage, with a report of what could not be used."""
+"""The import of a release: files read, bytes and figures stored as one vintage, with a report of what could not be used."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from pilots.published.restatement import resolved, tell_changes
 from pilots.published.rows import ROW, Rows, Unusable, header_of, loose_cells, read_rows, text_cells
 from pilots.storage import Store
 from pilots.storage import published as stored
-from pilots.storage.blobs import keep_bytes
+from pilots.storage.blobs import keep_again, keep_bytes
 
 Progress = Callable[[float, str], None]
 ACTION = "import_published"
@@ -32,8 +32,9 @@ ACTION = "import_published"
 def import_ees(store: Store, actor: Actor, filename: str, content: bytes, progress: Progress | None = None) -> ImportReport:
     """Take in a release of Explore education statistics as it was published: its zip, or one of its CSV files.
 
-    The bytes are kept before anything looks into them. Nothing that is stored is ever overwritten: other bytes of the same
-    release make a further vintage, and what changed is told.
+    Nothing of a file that is refused is kept but its name, size and digest: whoever took a file of pupils by mistake left none
+    of it. Nothing that is stored is ever overwritten: other bytes of the same release make a further vintage, and what changed
+    is told.
 
     Args:
         store: where to.
@@ -59,17 +60,18 @@ def import_ees(store: Store, actor: Actor, filename: str, content: bytes, progre
 
 @dataclass(frozen=True)
 class Received:
-    """A file whose bytes are kept: where, from whom, its safe name, their SHA-256, and who is told of progress."""
+    """A file that came: where to, from whom, its safe name, its bytes, their SHA-256, and who is told of progress."""
 
     store: Store
     actor: Actor
     name: str
+    content: bytes
     digest: str
     tell: Progress
 
 
 def receive(store: Store, actor: Actor, filename: str, content: bytes, progress: Progress | None) -> Received | ImportReport:
-    """Keep the bytes of a file before anything looks into them.
+    """Note that a file came, before anything looks into it; its bytes are kept with its figures.
 
     Args:
         store: where to.
@@ -95,11 +97,11 @@ def receive(store: Store, actor: Actor, filename: str, content: bytes, progress:
     if known is not None:
         tell(1.0, "This file was imported before")
         return ImportReport.from_vintage(known, repeated=True)
-    tell(0.02, "Keeping the file")
+    tell(0.02, "Taking the file")
     detail = {"step": "received", "filename": name, "size": len(content), "sha256": digest}
-    with store.write(actor, ACTION, name, detail) as connection:
-        keep_bytes(connection, content)
-    return Received(store, actor, name, digest, tell)
+    with store.write(actor, ACTION, name, detail):
+        pass
+    return Received(store, actor, name, content, digest, tell)
 
 
 def read_release(name: str, content: bytes, remarks: Remarks, tell: Progress) -> tuple[Aliases, str, pd.DataFrame]:
@@ -252,7 +254,7 @@ def tell_codes(codes: list[pl.DataFrame], remarks: Remarks) -> None:
 
 
 def store_figures(came: Received, publication: Aliases, edition: str, values: pd.DataFrame, remarks: Remarks) -> ImportReport:
-    """Store vintage, figures, report and audit event in one transaction; the database takes several at once one after another.
+    """Store bytes, vintage, figures, report and audit event in one transaction; the database takes several one after another.
 
     Args:
         came: the file.
@@ -282,6 +284,8 @@ def store_figures(came: Received, publication: Aliases, edition: str, values: pd
                 "restates": restates,
                 "notes": remarks.notes,
             }
+            keep_bytes(connection, came.content)
+            keep_again(connection, came.content)  # where they came as a return before, were refused and removed
             by = {"alias_version": publication.version, "received_by": came.actor.subject}
             reference = stored.add_vintage(connection, values=values, prefix=publication.reference, report=kept, **by, **facts)
             detail["reference"] = reference

@@ -23,8 +23,9 @@ EDITION = "undated"
 def import_lait(store: Store, actor: Actor, filename: str, content: bytes, progress: Progress | None = None) -> ImportReport:
     """Take in the long table of the Local Authority Interactive Tool: one row a measure, year and authority, CSV or Parquet.
 
-    The bytes are kept before anything looks into them. Nothing that is stored is ever overwritten: a later file makes a further
-    vintage, and what it changes is told. Rates are kept as published, unrounded; `-` stays a symbol and is never 0.
+    Nothing of a file that is refused is kept but its name, size and digest. Nothing that is stored is ever overwritten: a later
+    file makes a further vintage, and what it changes is told. Rates are kept as published, unrounded; `-` stays a symbol and is
+    never 0.
 
     Args:
         store: where to.
@@ -56,7 +57,7 @@ def import_published(store: Store, actor: Actor, filename: str, content: bytes, 
 
 
 def _taken(came: Received, content: bytes) -> ImportReport:
-    """The figures of a file whose bytes are kept, stored under one vintage."""
+    """The figures of a file that came, stored with it under one vintage."""
     remarks = Remarks()
     values = read_lait(came.name, content, remarks, came.tell)
     return store_figures(came, aliases(PUBLICATION), EDITION, values, remarks)

@@ -1,4 +1,4 @@
-"""Original bytes under their content hash. They are kept before anything looks into them, and never changed.
+"""Original bytes under their content hash. Those of a return are kept before anything looks into them; none is ever changed.
 
 The one exception: what turns out to hold identifiers of persons, or what nobody can look into, is removed. Digest, size and the
 moment of its coming stay.
@@ -6,11 +6,12 @@ moment of its coming stay.
 
 import hashlib
 
-from sqlalchemy import Column, Connection, Integer, LargeBinary, String, Table, insert, literal, or_, select, update
+from sqlalchemy import Column, Connection, Integer, LargeBinary, String, Table, insert, literal, not_, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from pilots.errors import UserError
 from pilots.storage.base import METADATA, Moment, now
+from pilots.storage.checks import CHECKS
 from pilots.storage.corrections import CORRECTIONS
 from pilots.storage.published import VINTAGES
 from pilots.storage.submissions import SUBMISSIONS
@@ -53,7 +54,7 @@ def is_rested_on(connection: Connection, sha256: str) -> bool:
 
 
 def remove_bytes(connection: Connection, sha256: str) -> None:
-    """Remove the content of a refused file. The database refuses unless a check says why and nothing rests on it."""
+    """Remove the content of a refused file. The database refuses while anything rests on it, or a check does not say why."""
     there = (BLOBS.c.sha256 == sha256) & BLOBS.c.removed_at.is_(None)
     connection.execute(update(BLOBS).where(there).values(content=b"", removed_at=now()))
 
@@ -82,6 +83,14 @@ def kept_bytes(connection: Connection, sha256: str) -> bytes | None:
             "What was found is kept. Send the table again, in a file that can be read and without them."
         )
     return None if found is None else bytes(found.content)
+
+
+def unused_bytes(connection: Connection) -> list[str]:
+    """Digests of files that nothing refers to: until version 0008 of the tables a refused import left its file behind."""
+    columns = (CHECKS.c.sha256, SUBMISSIONS.c.sha256, CORRECTIONS.c.sha256, VINTAGES.c.sha256)
+    used = or_(*(select(column).where(column == BLOBS.c.sha256).exists() for column in columns))
+    query = select(BLOBS.c.sha256).where(BLOBS.c.removed_at.is_(None), BLOBS.c.size > 0, not_(used)).order_by(BLOBS.c.kept_at)
+    return list(connection.execute(query).scalars())
 
 
 def removed_bytes(connection: Connection) -> list[str]:

@@ -1,4 +1,4 @@
-"""What cannot be taken in: each refusal says what, where and what to do; the bytes are kept, and nothing else is stored."""
+"""What cannot be taken in: each refusal says what, where and what to do, and nothing of the file is stored but its digest."""
 
 import io
 import zipfile
@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from pilots.access import EVALUATOR, LEAD, Actor, NotAllowed
+from pilots.access import EVALUATOR, LEAD, LOCAL_ADMINISTRATOR, Actor, NotAllowed
+from pilots.auditing import verify_audit
 from pilots.errors import UserError
 from pilots.published import ImportReport, NotReadable, files, import_ees, report, vintages
-from pilots.storage import Store
+from pilots.returns import ReturnNotAccepted, submit_return
+from pilots.storage import METADATA, Store
 from pilots.storage.audit import events
 from pilots.storage.blobs import kept_bytes
 
@@ -50,14 +52,40 @@ def test_not_readable_is_a_user_error() -> None:
     ],
     ids=lambda value: str(value)[:24] if isinstance(value, str) else "",
 )
-def test_refused_with_words_and_bytes_kept(store: Store, take: Take, filename: str, content: bytes, words: str) -> None:
+def test_refused_with_words_and_nothing_of_it_is_kept(
+    store: Store, take: Take, filename: str, content: bytes, words: str
+) -> None:
     with pytest.raises(NotReadable) as caught:
         take(filename, content)
     assert words in str(caught.value)
     assert filename in str(caught.value) or "requests.csv" in str(caught.value)
     with store.read() as connection:
-        assert kept_bytes(connection, sha256(content).hexdigest()) == content
-        assert [event["detail"]["step"] for event in events(connection, action="import_published")] == ["received"]
+        assert kept_bytes(connection, sha256(content).hexdigest()) is None
+        told = [(event["detail"]["step"], event["detail"]["sha256"]) for event in events(connection, action="import_published")]
+        assert told == [("received", sha256(content).hexdigest())]
+
+
+def test_a_file_of_pupils_taken_by_mistake_leaves_nothing(store: Store, take: Take, make_zip: Callable[..., bytes]) -> None:
+    secret, cases = "A123456789012", "UPN,Surname,Date of birth\nA123456789012,Smith,2012-01-31\n"
+    for filename, content in {"cases.csv": cases.encode(), "cases.zip": make_zip({"cases.csv": cases})}.items():
+        with pytest.raises(NotReadable) as caught:
+            take(filename, content)
+        assert secret not in str(caught.value)
+    with store.read() as connection:
+        for table in METADATA.sorted_tables:
+            assert secret not in str(connection.execute(table.select()).all()), table.name
+
+
+def test_a_release_that_was_sent_as_a_return_first_is_kept_when_it_is_imported(
+    store: Store, take: Take, make_csv: Callable[..., str], make_zip: Callable[..., bytes]
+) -> None:
+    content = make_zip({"timeliness_20_week.csv": make_csv([GOOD])})
+    with pytest.raises(ReturnNotAccepted):
+        submit_return(store, LOCAL_ADMINISTRATOR, "ehcp_process", "E12000001", "2023/24 autumn", "release.zip", content)
+    brought = take("release.zip", content)
+    with store.read() as connection:
+        assert kept_bytes(connection, brought.sha256) == content
+    assert verify_audit(store, LOCAL_ADMINISTRATOR).faults == ()
 
 
 def test_truncated_zip(take: Take, make_csv: Callable[..., str], make_zip: Callable[..., bytes]) -> None:

@@ -206,6 +206,8 @@ def test_refused_files_from_before_are_found_and_removed(
         for name, one in held.items()
     }
     gone |= {refused_before(any_store, administrator, name, content): NOT_READ for name, content in UNREAD.items()}
+    with any_store.write(administrator, "import_published", "cases.csv") as connection:
+        gone[keep_bytes(connection, FILES["in a text"](good) + b"\n")] = "left by an import that was refused"
     monkeypatch.setenv("PILOTS_DATABASE_URL", any_store.engine.url.render_as_string(hide_password=False))
     looked = CliRunner().invoke(pilots, ["purge", "--check", "--json"], catch_exceptions=False)
     assert {one["sha256"]: one["state"] for one in json.loads(looked.stdout)["found"]} == gone
@@ -254,6 +256,7 @@ def removed(any_store: Store, administrator: Actor) -> Iterator[str]:
 def test_the_database_takes_no_other_change_of_bytes(any_store: Store, administrator: Actor, removed: str) -> None:
     with any_store.write(administrator, "build_demonstration", "y") as connection:
         other = keep_bytes(connection, b"xyz")
+        add_check(connection, received_by="a", sha256=other, collection=EHCP, region=NORTH_EAST, period=TERM, filename="b.csv")
     mine, others = f"WHERE sha256 = '{removed}'", f"WHERE sha256 = '{other}'"
     gone = "content = '', removed_at = '2026-01-01 00:00:00+00:00'"
     for statement in (
