@@ -309,7 +309,7 @@ def test_the_interactive_tool_is_imported_and_anything_else_is_told(command: Cal
 
 def test_every_command_is_walked_here_or_in_the_browser() -> None:
     here = Path(__file__)
-    others = ("cells/test_command.py", "storage/test_downgrades.py")
+    others = ("cells/test_command.py", "storage/test_downgrades.py", "returns/test_identifiers.py")
     walks = (here, here.with_name("test_serve.py"), *(here.parents[1] / name for name in others))
     source = "".join(path.read_text(encoding="utf-8") for path in walks)
     assert [name for name in COMMANDS if f'"{name}"' not in source] == []
