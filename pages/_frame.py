@@ -171,7 +171,7 @@ def no_account() -> None:
         return
     words = f"{urlsplit(who.issuer).hostname or who.issuer} says who you are, but there is no account for you here."
     boxed("error", "You cannot use this service yet", [words, "Send these two lines to its administrator, then sign in again."])
-    table(facts(f"Issuer: {who.issuer}\nSubject: {who.subject}", "What to send"))
+    table(facts(f"Issuer: {who.issuer}\nSubject: {who.subject}", "What to send"), "What to send to the administrator")
 
 
 def reader() -> Actor | None:

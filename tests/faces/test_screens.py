@@ -1,14 +1,17 @@
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from streamlit.runtime.context import ContextProxy
 
+from pages import _frame, _identity
 from pilots import returns
 from pilots.access import LOCAL_ADMINISTRATOR
 from pilots.accounts import add_development_accounts, save_account
+from pilots.sessions import Identity
+from pilots.sign_in import SignIn
 from pilots.storage import Store
 
 REGION, PERIOD = "E12000001", "2023/24 autumn"
@@ -353,3 +356,24 @@ def test_a_proxy_on_this_machine_opens_nothing(
     monkeypatch.setattr(ContextProxy, "headers", property(lambda _: {**near, **headers}))
     shown.run()
     assert shown.app.sidebar.markdown[1].value == "Not signed in" and shown.buttons == []
+
+
+def test_whoever_comes_from_a_provider_is_who_the_account_says_and_nobody_without_one(
+    own: Store, screen: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    issuer, here = "https://id.example.org", "https://evidence.example.org/oauth2callback"
+    provider = SignIn(f"{issuer}/.well-known/openid-configuration", "evidence", "secret", here, "0" * 32)
+    came = [Identity(issuer, "3f9a", datetime.now(UTC), "first")]
+    for place in (_identity, _frame):
+        monkeypatch.setattr(place, "configured", lambda: provider)
+        monkeypatch.setattr(place, "identity", lambda cookies: came[-1])
+    shown = screen(host="evidence.example.org")
+    assert "You cannot use this service yet" in shown.words and "Issuer https://id.example.org Subject 3f9a" in shown.words
+    assert shown.buttons == ["Sign in"] and "development" not in shown.words.casefold()
+    save_account(own, LOCAL_ADMINISTRATOR, "3f9a", "Ada", "lead", [REGION], issuer)
+    came.append(Identity(issuer, "3f9a", datetime.now(UTC), "second"))
+    shown.run()
+    assert shown.app.sidebar.markdown[1].value == "Signed in: Ada, regional lead, North East"
+    save_account(own, LOCAL_ADMINISTRATOR, "3f9a", "Ada", "lead", [REGION], issuer, active=False)
+    shown.run()
+    assert "You were signed out: the account was closed." in shown.words
