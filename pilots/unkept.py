@@ -36,6 +36,8 @@ class Purged:
 
     def text(self) -> str:
         """For a terminal."""
+        if not self.looked:
+            return "No refused file is kept."
         many = "1 refused file was" if self.looked == 1 else f"{self.looked:,} refused files were"
         few = "1 of them" if len(self.found) == 1 else f"{len(self.found):,} of them"
         done = "removed; digest, size, name and findings stay" if self.removed else "to be removed; nothing was changed"

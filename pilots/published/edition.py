@@ -41,7 +41,8 @@ def publication_of(filename: str, upload: Upload) -> Aliases:
         return known[best]
     called = f" (“{title}”)" if title else ""
     names = ", ".join(name for name, _ in upload.tables[:5])
-    can = "; ".join(f"{entry.title} ({', '.join(alias.pattern for alias in entry.files)})" for entry in known)
+    patterns = [dict.fromkeys(alias.pattern for alias in entry.files) for entry in known]
+    can = "; ".join(f"{entry.title} ({', '.join(own)})" for entry, own in zip(known, patterns, strict=True))
     raise NotReadable(
         f"{filename}{called} is not a publication that can be taken in: none of its files is known ({names}). "
         f"Known by the names of their files: {can}. The long table of the Local Authority Interactive Tool is taken in by: "
