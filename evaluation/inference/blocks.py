@@ -94,7 +94,7 @@ def _by_series(spread: Spread, clusters: Clusters, power: float, column: np.ndar
         if len(near):
             rows[near] = _series(gram[near], spread.core, along[near], norms[near], power)
     out += np.einsum("nm,nm->n", spread.factors, rows[clusters.codes])
-    return np.asarray(largest >= below)
+    return ~(largest < below)
 
 
 def _gram(spread: Spread, clusters: Clusters) -> np.ndarray:
@@ -124,7 +124,7 @@ def _series(gram: np.ndarray, core: np.ndarray, along: np.ndarray, norms: np.nda
     while True:
         ahead = (gram @ term[:, :, None])[:, :, 0]
         size = factor**2 * np.einsum("gm,gm->g", term, ahead)  # squared, of what was added last; each eigenvector's part falls
-        if (size <= ENOUGH**2 * norms).all():
+        if not (size > ENOUGH**2 * norms).any():  # in this sense, so that it ends where a number is not one
             return total
         number += 1
         factor *= (number - 1 - power) / number
