@@ -225,6 +225,13 @@ class Store:
                 f"The store {self.address} could not be {what}: {error.orig}. Nothing was changed. "
                 "Try again; if it happens again, check that the disk is not full and the database runs."
             ) from error
+        except DatabaseError as error:
+            if type(error) is not DatabaseError:  # its kinds are faults of ours; by itself it is what SQLite says of a bad file
+                raise
+            raise StoreError(
+                f"The store {self.address} could not be {what}: {error.orig}. Its file is damaged. Stop the platform, keep the "
+                "file as it is, and restore a backup into a new one."
+            ) from error
 
     def close(self) -> None:
         """Let go of the database's connections."""

@@ -99,6 +99,30 @@ def test_file_that_goes_away_is_told_and_nothing_is_written_where_nobody_finds_i
     store.close()
 
 
+def test_damaged_file_is_told(sqlite_url: str, administrator: Actor, tmp_path: Path) -> None:
+    store, place = Store.open(sqlite_url), tmp_path / "store.sqlite"
+    with store.write(administrator, "make_release", "x"):
+        pass
+    store.close()
+    whole = place.read_bytes()
+    with place.open("r+b") as handle:
+        handle.seek(4096)
+        handle.write(b"?" * (len(whole) - 4096))
+    with (
+        pytest.raises(StoreError, match="could not be read: .*Its file is damaged.*restore a backup"),
+        store.read() as connection,
+    ):
+        audit.events(connection)
+    with pytest.raises(StoreError, match="damaged"), store.write(administrator, "make_release", "y"):
+        pass
+    with pytest.raises(StoreError, match="cannot be opened: .*malformed"):
+        Store.open(sqlite_url)
+    place.write_bytes(whole)
+    with store.write(administrator, "make_release", "y") as connection:
+        assert audit.verify(connection) == []
+    store.close()
+
+
 def test_file_that_goes_away_while_it_is_written_to_gives_no_receipt(
     sqlite_url: str, administrator: Actor, tmp_path: Path
 ) -> None:
