@@ -20,7 +20,7 @@ COLUMNS = {
     "fix": "How to put it right",
     "rule": "Rule",
 }
-BY_RULE = {"kind": "Kind", "count": "Findings", "rule": "Rule", "fix": "How to put it right"}
+BY_RULE = {"rule": "Rule", "kind": "Kind", "count": "Findings", "fix": "How to put it right"}
 KINDS = {"error": "Error", "query": "Query", "note": "Note"}
 BANDS = (
     ("error", "Errors: you must put these right", "These stop the return from being submitted."),
@@ -32,7 +32,7 @@ HOW = {"same": "the same", "spelling": "case or spaces differ", "alias": "anothe
 
 
 def findings_of(report: Report, digest: str, content: bytes | None = None) -> None:
-    """What the check found: summary with links, counts, files to keep, matched headings, then by rule and cell by cell.
+    """What the check found: summary with links, counts, files to keep, matched headings, by rule and cell by cell.
 
     Args:
         report: of the check.
@@ -47,8 +47,12 @@ def findings_of(report: Report, digest: str, content: bytes | None = None) -> No
     headings(report)
     if report.findings:
         everything = report.frame()
-        by_rule(report)
+        many = len(everything) > frame.SHOWN_ROWS  # then they are seen by rule first; of few, each one is nearer
+        if many:
+            by_rule(report)
         bands(everything, digest)
+        if not many:
+            by_rule(report)
 
 
 def summary(report: Report) -> None:

@@ -195,7 +195,7 @@ def asked() -> None:
         if ends or on:
             with frame.faults_shown():
                 made = collections.set_asked_until(frame.store(), frame.acting(), deadlines.day_of(*until) if ends else None)
-                done("It is set until when returns are asked for", made.words)
+                done("The day is set", made.words)
 
 
 def day_fields() -> list[str]:

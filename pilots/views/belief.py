@@ -14,6 +14,7 @@ from pilots.charts import Bound, Picture, ends_of, placebo, power_curve, sensiti
 from pilots.places import called
 from pilots.views.common import FINE, Question, equal_to, mark_of, probability, refusal_words, sentence, unit_heading
 
+GRAVITY = ("serious", "some", None, "none")  # of checks in their table; None: cannot be told
 CONCERN_WORDS = {"none": "no concern", "some": "some concern", "serious": "serious concern", None: "cannot be told"}
 OUTCOME_UNITS = "units of the outcome"  # what a check that knows no outcome says of its number
 TINY = 0.0001
@@ -81,9 +82,9 @@ def _size(value: float) -> str:
 
 
 def checks_table(question: Question) -> pandas.DataFrame:
-    """One row a check: what it asks, its number, how much it should worry, and what it says."""
+    """One row a check: what it asks, its number, how much it should worry, and what it says; the most serious first."""
     rows = []
-    for one in question.get("checks") or []:
+    for one in sorted(question.get("checks") or [], key=_gravity):
         if one.get("not_estimable"):
             rows.append((one["asks"], "not computable", CONCERN_WORDS[None], refusal_words(one["not_estimable"])))
             continue
@@ -91,6 +92,12 @@ def checks_table(question: Question) -> pandas.DataFrame:
             (one["asks"], _number_of(one, question["unit_label"]), CONCERN_WORDS[one.get("concern")], sentence(one["reading"]))
         )
     return pandas.DataFrame(rows, columns=["What is asked", "Number", "Concern", "Plain reading"])
+
+
+def _gravity(check: Mapping[str, Any]) -> int:
+    """Where a check stands among the others: serious, some, what cannot be told, none."""
+    concern = None if check.get("not_estimable") else check.get("concern")
+    return GRAVITY.index(concern if concern in GRAVITY else None)
 
 
 def _number_of(check: Mapping[str, Any], outcome_unit: str) -> str:
@@ -112,8 +119,9 @@ def concerns_words(question: Question) -> str:
     counts = {kind: sum(one.get("concern") == kind and not one.get("not_estimable") for one in checks) for kind in CONCERN_WORDS}
     untold = len(checks) - counts["none"] - counts["some"] - counts["serious"]
     return (
-        f"Of {len(checks)} checks, {counts['serious']} bring serious concern, {counts['some']} some, {counts['none']} none; "
-        f"{untold} cannot be told. A check that was passed is not by itself a reason to believe."
+        f"Of {len(checks)} checks, {counts['serious']} bring{'s' if counts['serious'] == 1 else ''} serious concern, "
+        f"{counts['some']} some, {counts['none']} none; {untold} cannot be told. The most serious stand first. "
+        "A check that was passed is not by itself a reason to believe."
     )
 
 

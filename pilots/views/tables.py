@@ -120,7 +120,8 @@ def design_table(question: Question) -> pandas.DataFrame:
         (f"Cells ({unit_heading(question).lower()} by period)", design["cells"]),
         ("Cells missing", f"{design['missing_cells']}, of which {design['missing_treated_cells']} with the reform"),
     ]
-    return pandas.DataFrame([(what, str(value)) for what, value in rows], columns=["The comparison", "In this result"])
+    told = [(what, f"{value:,}" if isinstance(value, int) else value) for what, value in rows]
+    return pandas.DataFrame(told, columns=["The comparison", "In this result"])
 
 
 def belief_table(question: Question) -> pandas.DataFrame:

@@ -44,17 +44,22 @@ def test_a_number_that_is_not_known_is_said_not_to_be(full: dict[str, Any]) -> N
     assert (row["Found"], row["Why"]) == ("not known", "Not known: power.")
 
 
+GRAVITY = ("serious concern", "some concern", "cannot be told", "no concern")
+
+
 def test_checks_are_one_table_with_units_concern_and_refusals(full: dict[str, Any]) -> None:
     table = views.belief_table(full)
     assert list(table.columns) == ["What is asked", "Number", "Concern", "Plain reading"]
     found = dict(zip(table["What is asked"], table["Number"], strict=True))
     assert found["Were the groups on different paths before the reform?"] == "p = 0.410"
     assert found["Does one region carry the effect?"] == "1.9 percentage points"
-    last = table.iloc[-1]
+    ranks = [GRAVITY.index(concern) for concern in table["Concern"]]
+    assert ranks == sorted(ranks) and len(set(ranks)) == 4
+    (last,) = [row for row in table.to_dict("records") if row["Concern"] == "cannot be told"]
     assert (last["Number"], last["Concern"]) == ("not computable", "cannot be told")
     assert "no outcome was declared beyond the reform’s reach. Name some in the plan." in last["Plain reading"]
     words = views.concerns_words(full)
-    assert words.startswith("Of 9 checks, 1 bring serious concern, 3 some, 4 none; 1 cannot be told.")
+    assert words.startswith("Of 9 checks, 1 brings serious concern, 3 some, 4 none; 1 cannot be told.")
 
 
 def test_methods_for_few_partnerships_stand_side_by_side(full: dict[str, Any]) -> None:
