@@ -82,7 +82,6 @@ class Corrected:
         unknown: what was accepted but fits no correction on offer.
         text: the table with the corrections made, as CSV with the row numbers of the file; blank where none was made.
         identifiers: whether the file was refused and holds identifiers of persons, in whatever cell of whatever sheet.
-        unread: whether there is something in the file and nobody could look into it.
     """
 
     report: Report
@@ -91,7 +90,6 @@ class Corrected:
     unknown: tuple[str, ...]
     text: str
     identifiers: bool = False
-    unread: bool = False
 
 
 Place = tuple[str | None, int, int]
@@ -138,7 +136,6 @@ def check_corrected(
         tuple(sorted(wanted - used)),
         _as_csv(state.table) if made else "",
         bool(report.errors) and tells_of_persons(state),
-        bool(content) and not state.tables,
     )
 
 

@@ -4,15 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from data_contracts.looking import look_into
+from data_contracts.looking import holds_identifiers
 from pilots.access import Actor, check_actor_can
 from pilots.storage import Store
 from pilots.storage.blobs import NotKept, is_rested_on, kept_bytes, remove_bytes, unused_bytes
-from pilots.storage.checks import NOT_KEPT, NOT_READ, mark_not_kept, refused_files
+from pilots.storage.checks import NOT_KEPT, mark_not_kept, refused_files
 
 Progress = Callable[[float, str], None]
 _OF_IMPORT = "left by an import that was refused"
-_STATES = {"identifiers": NOT_KEPT, "unread": NOT_READ}
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ def _name(one: dict[str, Any]) -> str:
 
 
 def purge(store: Store, actor: Actor, progress: Progress | None = None, only_look: bool = False) -> Purged:
-    """Look through every refused file that is kept, and remove what holds identifiers of persons or cannot be looked into.
+    """Look through every refused file that is kept, and remove what holds identifiers of persons.
 
     Files are removed at once when they are refused; this finds those that were refused before the platform did so, and
     those whose check died, and files that refused imports of published data left. What a submission or a vintage rests on is
@@ -74,9 +73,8 @@ def purge(store: Store, actor: Actor, progress: Progress | None = None, only_loo
         if progress is not None:
             progress(number / len(refused), "Looking through refused files")
         filename = str(rows[-1]["filename"])
-        seen = look_into(filename, _content(store, sha256))
-        if seen:
-            one = {"sha256": sha256, "filename": filename, "checks": [row["id"] for row in rows], "state": _STATES[seen]}
+        if holds_identifiers(filename, _content(store, sha256)):
+            one = {"sha256": sha256, "filename": filename, "checks": [row["id"] for row in rows], "state": NOT_KEPT}
             found += [one] if only_look or _removed(store, actor, one) else []
     if found and not only_look:
         store.wipe_log()
@@ -99,6 +97,6 @@ def _removed(store: Store, actor: Actor, one: dict[str, Any]) -> bool:
         detail["removed"] = not is_rested_on(connection, one["sha256"])
         if detail["removed"]:
             for number in one["checks"]:
-                mark_not_kept(connection, number, one["state"])
+                mark_not_kept(connection, number)
             remove_bytes(connection, one["sha256"])
     return bool(detail["removed"])

@@ -21,7 +21,7 @@ from pilots.places import code_for_name
 from pilots.receipts import Receipt
 from pilots.storage import Store
 from pilots.storage.blobs import is_rested_on, keep_again, keep_bytes, remove_bytes
-from pilots.storage.checks import NOT_KEPT, NOT_READ, add_check, finish_check, mark_not_kept, mark_repeated, stored_notes
+from pilots.storage.checks import add_check, finish_check, mark_not_kept, mark_repeated, stored_notes
 from pilots.storage.corrections import add_corrections
 from pilots.storage.submissions import VersionTaken, add_step, add_submission, latest_submission, stored_submission
 from pilots.tables import moment
@@ -49,12 +49,6 @@ _NOT_KEPT = Finding(
     "note",
     "This file seems to hold identifiers of persons, so its content is not kept. Its name, size, digest and what was found are.",
     "Take them out of the file and send it again.",
-)
-_NOT_READ = Finding(
-    "file.not_kept",
-    "note",
-    "Nobody can look into this file, so its content is not kept: it might tell of persons. Its name, size and digest are.",
-    "Keep your own copy, and send the table as CSV or XLSX without a password.",
 )
 
 
@@ -107,8 +101,8 @@ def examine(
     """
     done = check_corrected(target.contract, upload.sent_as, upload.content, context, corrections, code_for_name)
     done = done if amend is None else replace(done, report=amend(done.report))
-    if done.identifiers or done.unread:
-        done = replace(done, report=done.report.noted(_NOT_KEPT if done.identifiers else _NOT_READ))
+    if done.identifiers:
+        done = replace(done, report=done.report.noted(_NOT_KEPT))
     plain = done.report.to_dict()
     findings = plain.pop("findings")
     counts = {"errors": len(done.report.errors), "queries": len(done.report.queries), "notes": len(done.report.notes)}
@@ -116,9 +110,9 @@ def examine(
     detail |= {"contract_version": done.report.version, **counts}
     with store.write(actor, action, target.name, detail) as connection:
         finish_check(connection, upload.number, contract_version=done.report.version, report=plain, findings=findings)
-        detail["removed"] = (done.identifiers or done.unread) and not is_rested_on(connection, upload.sha256)
+        detail["removed"] = done.identifiers and not is_rested_on(connection, upload.sha256)
         if detail["removed"]:
-            mark_not_kept(connection, upload.number, NOT_KEPT if done.identifiers else NOT_READ)
+            mark_not_kept(connection, upload.number)
             remove_bytes(connection, upload.sha256)
         else:
             keep_again(connection, upload.content)

@@ -17,7 +17,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "audit": ("store", "List the audit log, write it to a file, or check that it is whole."),
         "backup": ("store", "Copy the whole store into one file, while it is in use."),
         "restore": ("store", "Fill an empty store from a backup, or only check the backup."),
-        "purge": ("store", "Remove refused files that hold identifiers or cannot be read."),
+        "purge": ("store", "Remove refused files that hold identifiers of persons."),
         "migrate": ("store", "Show the version of the tables, or go back to an older one."),
     },
     "Returns": {

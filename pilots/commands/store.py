@@ -116,9 +116,9 @@ def migrate(session: Session, version: str | None) -> None:
 @task_command("purge")
 @click.option("--check", "only_look", is_flag=True, help="Only say what would be removed; nothing is changed.")
 def purge(session: Session, only_look: bool) -> None:
-    """Remove the content of refused files that hold identifiers of persons, or that nobody can look into.
+    """Remove the content of refused files that hold identifiers of persons.
 
-    Since version 0008 of the tables such a file is removed when it is refused. This finds those from before, those of refused
+    Since version 0007 of the tables such a file is removed when it is refused. This finds those from before, those of refused
     imports too, and those whose check died. Digest, size, name and findings stay; what a return rests on is never touched.
     """
     with session.progress("Looking through refused files") as tell:

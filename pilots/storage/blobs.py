@@ -1,7 +1,6 @@
 """Original bytes under their content hash. Those of a return are kept before anything looks into them; none is ever changed.
 
-The one exception: what turns out to hold identifiers of persons, or what nobody can look into, is removed. Digest, size and the
-moment of its coming stay.
+The one exception: what turns out to hold identifiers of persons is removed. Digest, size and the moment of its coming stay.
 """
 
 import hashlib
@@ -23,12 +22,12 @@ BLOBS = Table(
     Column("size", Integer, nullable=False),
     Column("content", LargeBinary, nullable=False),
     Column("kept_at", Moment, nullable=False),
-    Column("removed_at", Moment),  # when the content was removed: it held identifiers of persons, or could not be read
+    Column("removed_at", Moment),  # when the content was removed, since it held identifiers of persons
 )
 
 
 class NotKept(UserError):
-    """Bytes that were removed: they held identifiers of persons, or nobody could look into them."""
+    """Bytes that were removed, since they held identifiers of persons."""
 
 
 def keep_bytes(connection: Connection, content: bytes) -> str:
@@ -79,14 +78,14 @@ def kept_bytes(connection: Connection, sha256: str) -> bytes | None:
     found = connection.execute(select(BLOBS.c.content, BLOBS.c.removed_at).where(BLOBS.c.sha256 == sha256)).first()
     if found is not None and found.removed_at is not None:
         raise NotKept(
-            f"The file with SHA-256 {sha256} was not kept: it held identifiers of persons, or nobody could look into it. "
-            "What was found is kept. Send the table again, in a file that can be read and without them."
+            f"The file with SHA-256 {sha256} was not kept: it held identifiers of persons. "
+            "What was found in it is kept. Send the file again without them."
         )
     return None if found is None else bytes(found.content)
 
 
 def unused_bytes(connection: Connection) -> list[str]:
-    """Digests of files that nothing refers to: until version 0008 of the tables a refused import left its file behind."""
+    """Digests of files that nothing refers to: until version 0007 of the tables a refused import left its file behind."""
     columns = (CHECKS.c.sha256, SUBMISSIONS.c.sha256, CORRECTIONS.c.sha256, VINTAGES.c.sha256)
     used = or_(*(select(column).where(column == BLOBS.c.sha256).exists() for column in columns))
     query = select(BLOBS.c.sha256).where(BLOBS.c.removed_at.is_(None), BLOBS.c.size > 0, not_(used)).order_by(BLOBS.c.kept_at)

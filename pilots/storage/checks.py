@@ -12,9 +12,7 @@ RECEIVED = "could not finish checking"  # stays so when the check dies half-way:
 CHECKED = "checked"
 REPEATED = "the same file again"
 NIL = "nil return declared"
-# Checked, and the bytes removed in the same transaction; a trigger reads these words.
-NOT_KEPT = "not kept: it held identifiers"
-NOT_READ = "not kept: nobody could look into it"
+NOT_KEPT = "not kept: it held identifiers"  # checked, and its bytes removed in the same transaction; a trigger reads these words
 
 CHECKS = Table(
     "checks",
@@ -94,9 +92,9 @@ def finish_check(
         connection.execute(insert(FINDINGS), [{"check_id": number, "position": at, **one} for at, one in enumerate(findings)])
 
 
-def mark_not_kept(connection: Connection, number: int, state: str = NOT_KEPT) -> None:
-    """Note that a file was checked, and why its bytes are not kept: `NOT_KEPT` or `NOT_READ`."""
-    connection.execute(update(CHECKS).where(CHECKS.c.id == number).values(state=state))
+def mark_not_kept(connection: Connection, number: int) -> None:
+    """Note that a file was checked and held identifiers, so that its bytes are not kept."""
+    connection.execute(update(CHECKS).where(CHECKS.c.id == number).values(state=NOT_KEPT))
 
 
 def refused_files(connection: Connection) -> dict[str, list[dict[str, Any]]]:
