@@ -82,8 +82,8 @@ def plural(count: int, noun: str) -> str:
     if count == 1:
         return f"1 {noun}"
     if noun.endswith("y") and noun[-2:-1] not in "aeiou":
-        return f"{count} {noun[:-1]}ies"
-    return f"{count} {noun}" if noun.endswith("s") else f"{count} {noun}s"
+        return f"{count:,} {noun[:-1]}ies"
+    return f"{count:,} {noun}" if noun.endswith("s") else f"{count:,} {noun}s"
 
 
 def drop_treated_throughout(panel: Panel, first_possible: int = 1) -> Panel | NotEstimable:

@@ -272,10 +272,8 @@ def placebo_picture(few: FewClusters | NotEstimable) -> dict[str, Any] | None:
         values = np.sort(np.asarray(found.get(next(iter(found))) if isinstance(found, dict) else found, float))
         kept = values[np.unique(np.linspace(0, len(values) - 1, min(SHOWN, len(values))).astype(int))]
         share = float((np.abs(values) >= abs(few.estimate) * (1 - 1e-9)).mean())
-        reading = (
-            f"Had the reform gone to other areas, a difference at least as large would have come up {about(share)} of the time "
-            "by chance alone."
-        )
+        often = f"{about(share)} of the time by chance alone" if share else f"in none of {len(values):,} reassignments"
+        reading = f"Had the reform gone to other areas, a difference at least as large would have come up {often}."
         return {
             "actual": few.estimate,
             "estimates": [float(one) for one in kept],
