@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import secrets
 import socket
 import subprocess
@@ -168,7 +169,7 @@ class Looker:
         self.page.get_by_test_id("stSidebarNav").get_by_role("link", name=name, exact=True).click()
         self.settled()
 
-    def choose(self, label: str, option: str) -> None:
+    def choose(self, label: str, option: str | re.Pattern[str]) -> None:
         box = self.page.get_by_role("combobox", name=label)
         # A list closes when the page scrolls: whoever uses it has it before their eyes first.
         box.evaluate("one => one.scrollIntoView({block: 'center'})")

@@ -1,5 +1,6 @@
 """The trip of one return in a real browser: a lead sends it, an approver signs, an evaluator accepts it and sees the effect."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,8 @@ def test_from_a_return_with_faults_to_its_effect(demonstration_url: str, serve: 
     assert looker.page.locator("h1").inner_text() == "Returns due" and "Waiting for you" in looker.text()
     looker.look("04-due")
     looker.choose("Collection", COLLECTION)
-    looker.choose("Choose a return", f"{COLLECTION}, {PERIOD}: due in 30 days")
+    # How many days are left depends on when the demonstration was built: it may have been before midnight.
+    looker.choose("Choose a return", re.compile(f"^{COLLECTION}, {PERIOD}: due in [0-9]+ days$"))
     looker.press("Send this return")
     assert looker.page.locator("h1").inner_text() == "Send a return"
     looker.look("04-send")
