@@ -71,6 +71,8 @@ def bare(path: Path) -> Callable[[], Found | None]:
 def ours(path: Path, pivots: float | None = None, **engine: Any) -> Callable[[], Found | None]:
     evaluation, package = importlib.import_module("evaluation"), importlib.import_module("evaluation.cells")
     frame = importlib.import_module("pandas").DataFrame
+    if "engine" not in engine:
+        importlib.import_module("duckdb")  # an engine is imported when it is asked for: imports are left out
 
     def run() -> Found:
         made = package.cells(path, "authority", "term", ["y"], pivots=pivots, **engine)
