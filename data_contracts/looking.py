@@ -20,6 +20,5 @@ def holds_identifiers(filename: str, content: bytes, limits: Limits | None = Non
     """
     reading = read(filename, content, limits or Limits())
     comments: list[Any] = [remark.values.get("texts", ()) for remark in reading.remarks]
-    tells = any(personal(text) for texts in comments for _, text in texts) or any(headed(table) for table in reading.tables)
-    cells = (table.cells[str(place)] for table in reading.tables for place in range(table.width))
-    return tells or any(any_person(one) for one in cells)
+    commented = any(personal(text) for texts in comments for _, text in texts)
+    return commented or any(headed(table) or any_person(table) for table in reading.tables)

@@ -10,7 +10,7 @@ from pilots.storage import Store
 from pilots.storage import accounts as stored
 
 _SHOWN = (ADMINISTRATOR, EVALUATOR, RESEARCHER, LEAD, APPROVER)
-LONGEST_ISSUER = 255
+LONGEST_NAME = 255  # characters of an issuer or a subject, as OpenID Connect has it for subjects
 DEVELOPMENT = "development"  # the issuer of accounts that sign in without a password, on this machine only
 
 
@@ -88,7 +88,7 @@ def save_account(
     check_actor_can(actor, "manage_accounts")
     subject, name, issuer, wanted = subject.strip(), name.strip(), issuer.strip(), sorted(set(regions))
     _check(subject, name, role, wanted)
-    if not issuer or issuer == LOCAL or len(issuer) > LONGEST_ISSUER:
+    if not issuer or issuer == LOCAL or len(issuer) > LONGEST_NAME:
         raise AccountError(f"“{issuer}” vouches for no accounts. Name an identity provider, or {DEVELOPMENT}.")
     if (issuer, subject) == (actor.issuer, actor.subject) and (role != ADMINISTRATOR or not active):
         raise AccountError("You cannot close your own account or take its role away. Ask another administrator to do it.")

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pilots.access import LOCAL, Actor, check_actor_can
+from pilots.accounts import LONGEST_NAME
 from pilots.errors import UserError
 from pilots.storage import Store
 from pilots.storage import accounts as stored_accounts
@@ -32,7 +33,6 @@ CLOSED = "the account was closed"
 ENDED_BY_OTHERS = "an administrator ended your session"
 STALE = "the sign-in took too long, or is an old one"
 NO_ACCOUNT = "there is no account"
-LONGEST_NAME = 255  # characters of an issuer or a subject, as OpenID Connect has it for subjects
 
 
 class IdentityError(UserError):
@@ -97,13 +97,18 @@ def identity_of(claims: Mapping[str, Any], client_id: str) -> Identity:
 
 def standing(store: Store, identity: Identity) -> Standing:
     """Whether somebody is signed in now. Nothing is written: `step` begins and ends sessions."""
+    return _looked_up(store, identity)[1]
+
+
+def _looked_up(store: Store, identity: Identity) -> tuple[dict[str, Any] | None, Standing]:
+    """The session, where there is one, and how its owner stands."""
     with store.read() as connection:
         found = stored.stored_session(connection, identity.key)
         actors = stored_accounts.actors_named(connection, identity.subject, identity.issuer)
     if found is None:
-        return Standing(None, STALE)
+        return None, Standing(None, STALE)
     why = found["why"] or _over(found) or ("" if actors else CLOSED)
-    return Standing(None, why) if why else Standing(actors[0])
+    return found, Standing(None, why) if why else Standing(actors[0])
 
 
 def _over(found: Mapping[str, Any]) -> str:
@@ -117,11 +122,9 @@ def step(store: Store, identity: Identity) -> Standing:
 
     Sign-ins, refusals and ends are events of the audit log.
     """
-    with store.read() as connection:
-        found = stored.stored_session(connection, identity.key)
+    found, stands = _looked_up(store, identity)
     if found is None:
         return _begin(store, identity)
-    stands = standing(store, identity)
     if stands.actor is None and found["ended_at"] is None:
         _end(store, SERVER, identity, stands.why)
     elif stands.actor is not None and now() - found["seen_at"] > NOTED_EVERY:

@@ -70,7 +70,7 @@ def tells_of_persons(state: State) -> bool:
         return True
     if not state.header and any(headed(table) for table in state.tables):
         return True
-    return any(any_person(table.cells[str(place)]) for table in state.tables for place in range(table.width))
+    return any(map(any_person, state.tables))
 
 
 def headed(table: RawTable) -> bool:
@@ -79,8 +79,12 @@ def headed(table: RawTable) -> bool:
     return any(PERSONAL_HEADING.search(plain(text)) for text in texts)
 
 
-def any_person(cells: pl.Series) -> bool:
-    """Whether some cell of a column holds an identifier of a person."""
+def any_person(table: RawTable) -> bool:
+    """Whether some cell of a table holds an identifier of a person."""
+    return any(_any_person(table.cells[str(place)]) for place in range(table.width))
+
+
+def _any_person(cells: pl.Series) -> bool:
     texts = cells.filter((cells.str.len_bytes() >= SHORTEST_IDENTIFIER) & cells.str.contains(ANY)).unique()
     return any(personal(text) for text in texts.to_list())
 

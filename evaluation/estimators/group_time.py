@@ -299,9 +299,7 @@ def _blocks(
     for first in range(0, len(made.time), size):
         block = slice(first, first + size)
         t, b = made.time[block], made.base[block]
-        if (
-            len(made.time) <= size
-        ):  # few enough to be kept for outcomes alike and for weights on cells; beside `made`, whose id it is
+        if len(made.time) <= size:  # few enough to be kept, for outcomes alike and weights on cells; `made` too, whose id it is
             _, given = panel.once(("rows", id(made)), lambda: (made, _rows(known, made, slice(None), rows)))
         else:
             given = _rows(known, made, block, rows)

@@ -132,7 +132,7 @@ class Regression:
 
     def _cr3(self, codes: np.ndarray, options: dict[str, Any]) -> tuple[float, float, dict[str, Any]]:
         check_choice("centre", options["centre"], CENTRES)
-        lost, identified = cr3_row(self.row, codes)
+        lost, identified = cr3_row(self.row, Clusters(codes))
         if not identified.all():
             raise PanelError(
                 f"The coefficient of {self.target} cannot be estimated without one of the clusters, so it has no jackknife error."

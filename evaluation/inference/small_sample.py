@@ -56,13 +56,13 @@ def cr2_weights(row: Row, clusters: Clusters, working: str) -> tuple[np.ndarray,
     return b / root, satterthwaite(spread, clusters, b)
 
 
-def cr3_row(row: Row, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def cr3_row(row: Row, clusters: Clusters) -> tuple[np.ndarray, np.ndarray]:
     """What the estimate loses with each cluster (θ̂ − θ̂ without it), and whether the effect is identified without it."""
     spread = spread_of(row)
-    b = powered(spread, Clusters(codes), -1.0, row.weights)
-    lost = np.sqrt(group_sums(((row.weights - spread.times(b, codes)) ** 2)[:, None], codes)[:, 0])
+    b = powered(spread, clusters, -1.0, row.weights)
+    lost = np.sqrt(clusters.onto @ (row.weights - spread.times(b, clusters.codes)) ** 2)
     identified = lost <= LOST * float(np.sqrt((row.weights**2).sum()))
-    return group_sums((b * row.residual)[:, None], codes)[:, 0], identified
+    return np.asarray(clusters.onto @ (b * row.residual)), identified
 
 
 def cr2(result: Scored, cluster: str | None, options: Mapping[str, Any]) -> Inference:
@@ -98,7 +98,7 @@ def cr3(result: Scored, cluster: str | None, options: Mapping[str, Any]) -> Infe
     unidentified = np.zeros(len(made.rows), bool)
 
     def closed(k: int, row: Row, clusters: Clusters) -> np.ndarray:
-        sums, identified = cr3_row(row, clusters.codes)
+        sums, identified = cr3_row(row, clusters)
         unidentified[k] = not identified.all()
         return jackknife(np.where(identified.all(), sums, np.nan), options["centre"])
 

@@ -106,8 +106,8 @@ class Frame:
         weights: n; of the row.
         after: n × m; what a residual is summed along.
         bend: m × ρ; turns that into `right`.
-        spread: what residuals of the bootstrap are divided by, or None.
-        codes, groups: of cells (n).
+        divided: what residuals of the bootstrap are divided by, within which clusters, or None.
+        groups: of cells (n).
         column: n; what a unit of θ0 − θ̂ takes from the residual.
         known: the last draws and what they make of the slope.
     """
@@ -118,23 +118,17 @@ class Frame:
     weights: np.ndarray
     after: np.ndarray
     bend: np.ndarray
-    spread: Spread | None
-    codes: np.ndarray
+    divided: tuple[Spread, Clusters] | None
     groups: np.ndarray
     column: np.ndarray
     known: list[tuple[Draws, Moved]] = field(default_factory=list)
 
     def side(self, residual: np.ndarray) -> Side:
         """A residual (n) as the draws take it."""
-        if self.spread is not None:
-            residual = powered(self.spread, self.clusters, -1.0, residual)
+        if self.divided is not None:
+            residual = powered(*self.divided, -1.0, residual)
         sums = group_sums(np.column_stack([self.q, self.weights, self.after]) * residual[:, None], self.groups)
         return Side(sums[:, 0], sums[:, 2:] @ self.bend, sums[:, 1])
-
-    @cached_property
-    def clusters(self) -> Clusters:
-        """The cells of clusters."""
-        return Clusters(self.codes)
 
     @cached_property
     def slope(self) -> Side:
@@ -175,11 +169,13 @@ def frame_of(row: Row, codes: np.ndarray, groups: np.ndarray, kind: str, impose_
     `kind` is 11, 13, 31 or 33 (MacKinnon, Nielsen, Webb 2023): first 3, residuals of the bootstrap divided by their leverage
     within the cluster; second 3, jackknife errors in each t.
     """
-    q, spread = row.weights, None
-    if kind[1] == "3":
-        q = powered(spread_of(row), Clusters(codes), -1.0, q)
-    if kind[0] == "3":
-        spread = restricted_spread(row.model) if impose_null else spread_of(row)
+    q, divided = row.weights, None
+    if "3" in kind:
+        clusters = Clusters(codes)
+        if kind[1] == "3":
+            q = powered(spread_of(row), clusters, -1.0, q)
+        if kind[0] == "3":
+            divided = (restricted_spread(row.model) if impose_null else spread_of(row)), clusters
     left = group_sums(np.hstack([row.model.basis, row.columns]) * q[:, None], codes)
     bases, sizes, turn = np.linalg.svd(left, full_matrices=False)
     keep = sizes > COMPRESS * max(float(sizes.max(initial=0.0)), np.finfo(float).tiny)
@@ -187,7 +183,7 @@ def frame_of(row: Row, codes: np.ndarray, groups: np.ndarray, kind: str, impose_
     cluster[groups] = codes
     after = np.hstack([row.model.basis, row.coefficients])
     bend = turn[keep].T * sizes[keep]
-    return Frame(cluster, bases[:, keep], q, row.weights, after, bend, spread, codes, groups, row.columns[:, 0])
+    return Frame(cluster, bases[:, keep], q, row.weights, after, bend, divided, groups, row.columns[:, 0])
 
 
 def kernel(row: Row, codes: np.ndarray, groups: np.ndarray, kind: str, impose_null: bool, frame: Frame | None = None) -> Kernel:

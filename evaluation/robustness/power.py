@@ -15,7 +15,7 @@ from evaluation.estimators import check_options
 from evaluation.panel import Panel
 from evaluation.result import Result
 from evaluation.robustness.paths import Paths, draw, learn
-from evaluation.robustness.refit import Ask, one_outcome, refit
+from evaluation.robustness.refit import Ask, one_outcome, positions, refit
 from evaluation.robustness.row import check_between, check_whole, say
 from evaluation.robustness.working import Scorer, Working, working_df
 from evaluation.words import about, plain
@@ -205,7 +205,7 @@ def _design(seen: Panel, wanted: Panel, ask: Ask, own_test: bool) -> _Design | N
     paths = learn(seen, codes, ahead)
     if isinstance(paths, NotEstimable):
         return paths
-    kept = np.isin(np.array(seen.units, object), np.array(result.panel.units, object))
+    kept = positions(seen, result.panel.units, "power")
     paths = replace(paths, spread=paths.spread[kept])
     return _with_clusters(result, model, paths, name, own_test)
 

@@ -11,7 +11,7 @@ from evaluation.errors import NotEstimable
 from evaluation.estimators import check_options
 from evaluation.panel import Panel
 from evaluation.robustness.paths import Paths, learn
-from evaluation.robustness.refit import Ask, one_outcome, refit
+from evaluation.robustness.refit import Ask, one_outcome, positions, refit
 from evaluation.robustness.row import Check, check_whole, not_told
 from evaluation.robustness.working import Working
 from evaluation.words import about
@@ -82,8 +82,7 @@ def _error(panel: Panel, ask: Ask, paths: Paths, cluster: str) -> float | NotEst
     model = Working.of(result)
     if isinstance(model, NotEstimable):
         return model
-    there = set(result.panel.units)
-    kept = np.array([unit in there for unit in panel.units])
+    kept = positions(panel, result.panel.units, CHECK)
     return working_error(model.weights * paths.spread[kept][:, None], result.panel.cluster_codes(cluster)[1], paths)
 
 
