@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -361,6 +362,16 @@ def listing(*folders: Path) -> dict[str, tuple[int, int]]:
     return {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in files}
 
 
+def reads(process: int, path: Path) -> bool:
+    """Whether the process holds the file open at this moment."""
+    opened = f"/proc/{process}/fd"
+    for one in os.listdir(opened):
+        with suppress(FileNotFoundError):  # closed since it was listed
+            if os.readlink(f"{opened}/{one}") == str(path):
+                return True
+    return False
+
+
 @pytest.mark.parametrize(
     "how", [None, pytest.param(signal.SIGKILL, marks=pytest.mark.slow), pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
 )
@@ -382,8 +393,7 @@ def test_nothing_is_kept(tmp_path: Path, how: signal.Signals | None) -> None:
     before = listing(work, temporary, store)
     running = subprocess.Popen(typed, cwd=work, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     if how:
-        opened = f"/proc/{running.pid}/fd"
-        while not any(os.path.realpath(f"{opened}/{one}") == str(path) for one in os.listdir(opened)):
+        while not reads(running.pid, path):
             assert running.poll() is None, "the run was over before it could be interrupted"
             time.sleep(0.005)
         running.send_signal(how)
