@@ -158,7 +158,7 @@ def _result(panel: Panel, name: str, aggregate: str, options: dict[str, Any], fi
         own_df=None if fits[0].own_df is None else np.repeat([float(one.own_df or 0) for one in fits], repeat),
         panel=panel,
         warnings=(*panel.notices, *warnings, *unused(name, ESTIMATORS[name], panel)),
-        builder=lambda: sparse.csr_matrix(sparse.vstack([one.builder() for one in fits])),
+        builder=fits[0].builder if not many else lambda: sparse.csr_matrix(sparse.vstack([one.builder() for one in fits])),
         refit=lambda other: estimate(other, name, aggregate=aggregate, **options),
     )
 

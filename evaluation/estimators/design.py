@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -124,6 +124,50 @@ def empty_cohorts(panel: Panel) -> tuple[list[Any], NotEstimable | None]:
     return empty, refusal
 
 
+@dataclass(frozen=True, eq=False)
+class Ends:
+    """Weights of K effects on the two cells of each unit that they compare.
+
+    Attributes:
+        later: on the cell of `time` (N × K).
+        earlier: on the cell of `base` (N × K).
+        time, base: positions of the periods (K).
+        periods: T.
+    """
+
+    later: np.ndarray
+    earlier: np.ndarray
+    time: np.ndarray
+    base: np.ndarray
+    periods: int
+
+    def only(self, keep: np.ndarray) -> Ends:
+        """Of some effects (K, bool)."""
+        return replace(self, later=self.later[:, keep], earlier=self.earlier[:, keep], time=self.time[keep], base=self.base[keep])
+
+    def summed(self, weights: np.ndarray) -> sparse.csr_matrix:
+        """Weights of sums of effects (A × K) on cells, A × (N·T)."""
+        return _dots((self._sum(weight) for weight in weights), len(self.later) * self.periods)
+
+    def _sum(self, weight: np.ndarray) -> np.ndarray:
+        """One sum of effects on cells, N × T."""
+        at = np.flatnonzero(weight)
+        onto = np.eye(self.periods)
+        sides = ((self.later, self.time), (self.earlier, self.base))
+        return np.asarray(sum(side[:, at] @ (weight[at, None] * onto[when[at]]) for side, when in sides))
+
+
 def dots(mask: np.ndarray) -> sparse.csr_matrix:
     """Dense K × N × T weights as a sparse K × (N·T) matrix."""
-    return sparse.csr_matrix(mask.reshape(mask.shape[0], -1))
+    return _dots(mask, int(np.prod(mask.shape[1:])))
+
+
+def _dots(rows: Iterable[np.ndarray], width: int) -> sparse.csr_matrix:
+    """Rows of so many numbers, one at a time, as a sparse matrix: built from its parts, since it is small and made often."""
+    places, data = [np.zeros(0, np.int32 if width < 2**31 else np.int64)], [np.zeros(0)]
+    for row in rows:
+        flat = row.ravel()
+        places.append(np.flatnonzero(flat).astype(places[0].dtype))
+        data.append(flat[places[-1]])
+    ends = np.cumsum([len(one) for one in data])
+    return sparse.csr_matrix((np.concatenate(data), np.concatenate(places), ends), shape=(len(ends) - 1, width))

@@ -12,14 +12,13 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from scipy import sparse
 
 from evaluation.errors import NotEstimable, OptionError
 from evaluation.estimators import two_group
 from evaluation.estimators.aggregate import Effects, aggregate_effects
-from evaluation.estimators.design import AGGREGATES, Estimator, Pieces, all_at_once, drop_treated_throughout, plural
+from evaluation.estimators.design import AGGREGATES, Ends, Estimator, Pieces, all_at_once, drop_treated_throughout, plural
 from evaluation.estimators.group_time_scores import ByKind, Dense, Kinds
-from evaluation.panel import NEVER, Panel
+from evaluation.panel import NEVER, Panel, shares
 
 CHOICES = {
     "control": ("never_treated", "not_yet_treated", "last_treated"),
@@ -358,41 +357,35 @@ def _problems(panel: Panel, problem: np.ndarray, trimmed: np.ndarray, group: np.
     return tuple(out)
 
 
-def cell_weights(panel: Panel, made: Comparisons, options: Mapping[str, Any]) -> sparse.csr_matrix:
-    """Weights of every group-time effect on cells: K × (N·T)."""
+def cell_weights(panel: Panel, made: Comparisons, options: Mapping[str, Any]) -> Ends:
+    """Weights of every group-time effect on cells."""
     if method_of(panel, options) != "unadjusted":
-        return _adjusted_weights(panel, made, options)
-    periods, count = len(panel.periods), len(made.time)
-    rows, columns, data = [], [], []
-    for when, sign in ((made.time, 1.0), (made.base, -1.0)):
-        for side, sense in ((made.members, 1.0), (made.compare, -1.0)):
-            if options["unbalanced"] in ROWS:
-                w = np.where(side, made.weight[:, when], 0.0)
-            else:
-                w = np.where(side, made.weight[:, made.time] * (made.weight[:, made.base] > 0), 0.0)
-            total = w.sum(axis=0)
-            w = np.divide(w, total, out=np.zeros_like(w), where=total > 0)
-            i, k = np.nonzero(w)
-            rows.append(k)
-            columns.append(i * periods + when[k])
-            data.append(sign * sense * w[i, k])
-    shape = (count, len(panel.units) * periods)
-    return sparse.csr_matrix((np.concatenate(data), (np.concatenate(rows), np.concatenate(columns))), shape=shape)
+        later, earlier = _adjusted_weights(panel, made, options)
+    else:
+        weights, seen = made.weight[:, made.time], made.weight[:, made.base]
+        if options["unbalanced"] in ROWS:
+            later, earlier = _less_comparison(made, weights), -_less_comparison(made, seen)
+        else:
+            later = _less_comparison(made, weights * (seen > 0))
+            earlier = -later
+    return Ends(later, earlier, made.time, made.base, len(panel.periods))
 
 
-def _adjusted_weights(panel: Panel, made: Comparisons, options: Mapping[str, Any]) -> sparse.csr_matrix:
-    """Weights on cells of effects with covariates: linear in the outcome once covariates and design are given."""
-    periods, units, total = len(panel.periods), len(panel.units), []
+def _less_comparison(made: Comparisons, weights: np.ndarray) -> np.ndarray:
+    """Each unit's share of the treated mean less its share of the comparison mean (N × K), from weights of cells (N × K)."""
+    own, other = (shares(np.where(side, weights, 0.0).T) for side in (made.members, made.compare))
+    return (own - other).T
+
+
+def _adjusted_weights(panel: Panel, made: Comparisons, options: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Weights on later and earlier cells of effects with covariates (N × K): linear in the outcome once those are given."""
+    later, earlier = np.zeros((2, len(panel.units), len(made.time)))
+    real = made.time != made.base
     for block, found, _ in _blocks(panel, made, options):
-        t, b = made.time[block], made.base[block]
-        halves = found.weights.reshape(len(t), -1, units)
-        later, earlier = halves[:, 0], (halves[:, 1] if halves.shape[1] == 2 else -halves[:, 0])
-        real = (t != b)[:, None]
-        for when, part in ((t, np.where(real, later, 0.0)), (b, np.where(real, earlier, 0.0))):
-            k, i = np.nonzero(part)
-            total.append((part[k, i], block.start + k, i * periods + when[k]))
-    data, rows, columns = (np.concatenate(parts) for parts in zip(*total, strict=True))
-    return sparse.csr_matrix((data, (rows, columns)), shape=(len(made.time), units * periods))
+        halves = np.where(real[block, None, None], found.weights.reshape(int(real[block].size), -1, len(panel.units)), 0.0)
+        later[:, block] = halves[:, 0].T
+        earlier[:, block] = halves[:, 1].T if halves.shape[1] == 2 else -later[:, block]
+    return later, earlier
 
 
 def fit(panel: Panel, aggregate: str, options: Mapping[str, Any]) -> Pieces | NotEstimable:

@@ -14,13 +14,15 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
+from evaluation.estimators.design import Ends, dots
+
 
 @dataclass(frozen=True, eq=False)
 class Dense:
-    """Scores of each effect, N × K, and what makes its weights on cells, K × (N·T)."""
+    """Scores of each effect, N × K, and what makes its weights on cells."""
 
     scores: np.ndarray
-    cells: Callable[[], sparse.csr_matrix]
+    cells: Callable[[], Ends]
 
     def scored(self, weights: np.ndarray) -> np.ndarray:
         """Scores (N × A) of sums of effects (A × K)."""
@@ -32,11 +34,11 @@ class Dense:
 
     def on_cells(self, weights: np.ndarray) -> sparse.csr_matrix:
         """Weights of sums of effects (A × K) on cells, A × (N·T)."""
-        return sparse.csr_matrix(sparse.csr_matrix(weights) @ self.cells())
+        return self.cells().summed(weights)
 
     def only(self, keep: np.ndarray) -> Dense:
         """Of some effects."""
-        return Dense(self.scores[:, keep], lambda: self.cells()[np.flatnonzero(keep)])
+        return Dense(self.scores[:, keep], lambda: self.cells().only(keep))
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +150,7 @@ class ByKind:
         """Weights of sums of effects (A × K) on cells, A × (N·T)."""
         kinds = self.kinds
         whole = kinds.profile(weights).transpose(1, 0, 2)[:, kinds.kind] * kinds.weight[:, None]
-        return sparse.csr_matrix(whole.reshape(len(weights), -1))
+        return dots(whole)
 
     def only(self, keep: np.ndarray) -> ByKind:
         """Of some effects."""

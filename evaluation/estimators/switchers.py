@@ -11,10 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 
 from evaluation.errors import NotEstimable, OptionError
-from evaluation.estimators.design import AGGREGATES, Estimator, Pieces, plural
+from evaluation.estimators.design import AGGREGATES, Ends, Estimator, Pieces, plural
 from evaluation.panel import Panel
 
 CHOICES = {"switchers": ("all", "in", "out"), "small_sample": ("cohort", "none")}
@@ -261,16 +260,6 @@ def _notices(panel: Panel, lacking: list[tuple[float, int, int]]) -> tuple[str, 
     )
 
 
-def on_cells(lines: np.ndarray, time: np.ndarray, base: np.ndarray, periods: int) -> sparse.csr_matrix:
-    """Weights on the changes of units from `base` to `time` (N × K) as weights on cells, K × (N·T)."""
-    i, k = np.nonzero(lines)
-    value = lines[i, k]
-    rows = np.concatenate([k, k])
-    columns = np.concatenate([i * periods + time[k], i * periods + base[k]])
-    shape = (lines.shape[1], lines.shape[0] * periods)
-    return sparse.csr_matrix((np.concatenate([value, -value]), (rows, columns)), shape=shape)
-
-
 Row = tuple[dict[str, Any], np.ndarray]
 
 
@@ -374,9 +363,7 @@ def fit(panel: Panel, aggregate: str, options: Mapping[str, Any]) -> Pieces | No
         compared=compared,
         parameters=0,
         observations=int((panel.weights[0] > 0).sum()),
-        builder=lambda: sparse.csr_matrix(
-            sparse.csr_matrix(weight) @ on_cells(found.lines, found.time, found.first - 1, len(panel.periods))
-        ),
+        builder=lambda: Ends(found.lines, -found.lines, found.time, found.first - 1, len(panel.periods)).summed(weight),
         warnings=notices,
     )
 

@@ -16,9 +16,8 @@ import numpy as np
 
 from evaluation.errors import NotEstimable, OptionError
 from evaluation.estimators.aggregate import Effects, aggregate_effects
-from evaluation.estimators.design import AGGREGATES, Estimator, Pieces, all_at_once, drop_treated_throughout, plural
+from evaluation.estimators.design import AGGREGATES, Ends, Estimator, Pieces, all_at_once, drop_treated_throughout, plural
 from evaluation.estimators.group_time_scores import Dense
-from evaluation.estimators.switchers import on_cells
 from evaluation.panel import NEVER, Panel
 
 CHOICES = {
@@ -133,7 +132,7 @@ def collect(data: Observed, made: Sequence[One]) -> Effects:
         time=time,
         base=base,
         estimates=((data.values[:, time] - data.values[:, base]) * lines).sum(axis=0),
-        scores=Dense(scores, lambda: on_cells(lines, time, base, data.values.shape[1])),
+        scores=Dense(scores, lambda: Ends(lines, -lines, time, base, data.values.shape[1])),
         kind=np.arange(len(data.weight)),
         members=members,
         compared=compared,

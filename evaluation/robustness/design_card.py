@@ -133,7 +133,7 @@ def _weights_rows(model: Working | NotEstimable, name: str, codes: np.ndarray, d
         return [_row("effective_clusters", "effective clusters", None, f"not known: {model.reason}"), *known]
     leverage = partial_leverage(model, codes)
     labels = model.panel.clusters[name][1]
-    order = np.argsort(-leverage, kind="stable")[:12]
+    order = np.argsort(-leverage.round(12), kind="stable")[:12]  # rounding must not order equal shares
     by_cluster = [{name: labels[g], "share": float(leverage[g])} for g in order]
     top = f"{name} {labels[order[0]]}: {about(leverage[order[0]])} of the effect's variance, were all cells alike"
     effective = 1 / float((leverage**2).sum())
