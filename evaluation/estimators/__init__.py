@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -159,8 +159,26 @@ def _result(panel: Panel, name: str, aggregate: str, options: dict[str, Any], fi
         panel=panel,
         warnings=(*panel.notices, *warnings, *unused(name, ESTIMATORS[name], panel)),
         builder=fits[0].builder if not many else lambda: sparse.csr_matrix(sparse.vstack([one.builder() for one in fits])),
-        refit=lambda other: estimate(other, name, aggregate=aggregate, **options),
+        refit=Again(name, aggregate, options),
     )
+
+
+@dataclass(frozen=True)
+class Again:
+    """An estimator with its options, to be fitted to another panel."""
+
+    name: str
+    aggregate: str
+    options: Mapping[str, Any]
+
+    def __call__(self, panel: Panel) -> Result | NotEstimable:
+        """The result on a panel."""
+        return estimate(panel, self.name, aggregate=self.aggregate, **self.options)
+
+    def under(self, panel: Panel, cohorts: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+        """Effects and scores under other starts (R × N) at once: `Estimator.under_starts`; None where they are fitted singly."""
+        together = ESTIMATORS[self.name].under_starts
+        return None if together is None else together(panel, self.aggregate, self.options, cohorts)
 
 
 __all__ = ["AGGREGATES", "ESTIMATORS", "Estimator", "NotEstimable", "PanelError", "check_options", "estimate"]

@@ -12,6 +12,8 @@ from scipy import sparse
 from evaluation.errors import NotEstimable
 from evaluation.panel import NEVER, Panel
 
+UnderStarts = Callable[[Panel, str, Mapping[str, Any], np.ndarray], tuple[np.ndarray, np.ndarray] | None]
+
 AGGREGATES = ("overall", "cells", "event_time", "cohort", "calendar", "region")
 
 
@@ -51,6 +53,8 @@ class Estimator:
         uses_covariates: whether it takes the panel's covariates into account.
         uses_intensity: whether it takes the reform's intensity into account.
         uses_eligible: whether it takes who is eligible into account.
+        under_starts: (panel, aggregate, options, starts of units under R assignments, R × N) → the overall effects of its O
+            outcomes (R × O) and their scores (R × N × O), or None where each has to be fitted by itself.
     """
 
     prepare: Callable[[Panel, Mapping[str, Any]], Panel | NotEstimable]
@@ -63,6 +67,7 @@ class Estimator:
     uses_covariates: bool = False
     uses_intensity: bool = False
     uses_eligible: bool = False
+    under_starts: UnderStarts | None = None
 
 
 def unused(name: str, estimator: Estimator, panel: Panel) -> tuple[str, ...]:

@@ -414,6 +414,54 @@ def fit(panel: Panel, aggregate: str, options: Mapping[str, Any]) -> Pieces | No
     )
 
 
+def under_starts(
+    panel: Panel, aggregate: str, options: Mapping[str, Any], cohorts: np.ndarray
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Overall effects with covariates under other ways to spread the panel's starts over its units, all fitted together.
+
+    Args:
+        panel: of O outcomes, seen in the same cells under the same weights.
+        aggregate: of the result.
+        options: of the estimator.
+        cohorts: R × N; position of each unit's first treated period under each way.
+
+    Returns:
+        Effects (R × O, NaN where none can be had) and scores (R × N × O), as `fit` gives them one by one; None where only `fit`
+        can tell.
+    """
+    known, method = panel.covariate_values, method_of(panel, options)
+    alike = bool((panel.weights == panel.weights[0]).all()) and bool((cohorts >= NEVER).any(axis=1).all() and cohorts.min() > 0)
+    asked = aggregate == "overall" and options["unbalanced"] == "pairs" and options["control"] != "last_treated"
+    if known is None or method == "unadjusted" or not (alike and asked) or np.isnan(known).any(axis=0).all(axis=1).any():
+        return None
+    cells = np.array(cells_of(panel, options)[:3])
+    group, time, base = cells[:, cells[1] >= cells[0]]
+    weight, size = unit_weights(panel, options)
+    both, at = (weight[:, time] * (weight[:, base] > 0)).T, known.transpose(2, 1, 0)[base]
+    changes = np.nan_to_num(panel.values[:, :, time] - panel.values[:, :, base]).transpose(0, 2, 1)
+    effects, scores = np.empty((len(cohorts), len(changes))), np.empty((*cohorts.shape, len(changes)))
+    step = max(1, BLOCK // at.size)
+    for low in range(0, len(cohorts), step):
+        part = slice(low, low + step)
+        start, ways = cohorts[part], len(cohorts[part])
+        member = start[:, None, :] == group[:, None]
+        other = comparison(panel, start.ravel(), group, time, base, options).reshape(*start.shape, -1).transpose(0, 2, 1)
+        treated, compared = (np.where(side, both, 0.0).reshape(-1, len(size)) for side in (member, other))
+        rows = two_group.rows_of(treated, compared, np.tile(at, (ways, 1, 1)))
+        for o, change in enumerate(changes):
+            found = two_group.paired(rows, np.tile(change, (ways, 1)), method)
+            real = np.isfinite(found.estimates) & rows.treated.any(axis=1) & rows.compared.any(axis=1)
+            estimates = np.where(real, found.estimates, 0.0).reshape(ways, -1)
+            shares_of = (member @ size) * real.reshape(ways, -1)
+            total = shares_of.sum(axis=1, keepdims=True)
+            share = np.divide(shares_of, total, out=np.full_like(shares_of, np.nan), where=total > 0)
+            effects[part, o] = (share * estimates).sum(axis=1)
+            moved = np.where(shares_of > 0, estimates - effects[part, o, None], 0.0) / np.where(total > 0, total, 1.0)
+            own = np.where(real[:, None], found.scores, 0.0).reshape(member.shape)
+            scores[part, :, o] = np.einsum("rp,rpn->rn", share, own) + size * np.einsum("rp,rpn->rn", moved, member)
+    return effects, scores
+
+
 def _nothing_after(notices: tuple[str, ...]) -> NotEstimable:
     """The refusal when no effect after the start is left: for want of overlap, of variation, or of cells."""
     for kind, words in PROBLEMS.items():
@@ -431,6 +479,7 @@ GROUP_TIME = Estimator(
     CHOICES,
     AGGREGATES,
     uses_covariates=True,
+    under_starts=under_starts,
     title="Group-time (Callaway and Sant’Anna)",
     assumes="Without the reform, areas that start together would have moved like those that compare.",
 )

@@ -276,11 +276,16 @@ def _refitted(result: Scored, k: int, panel: Panel, draws: Draws, options: Mappi
         values=np.stack([panel.values[0], on]),
         weights=np.repeat(panel.weights, 2, axis=0),
     )
+    under = getattr(refit, "under", None) if linear else None
+    cohorts = np.array([draws.cohort(row) for row in range(count)])
+    together = None if under is None else under(both, cohorts)
     for row in range(count):
-        made = refit(replace(both if linear else panel, cohort=draws.cohort(row)))
-        if isinstance(made, NotEstimable):
+        if together is not None:
+            effect[:, row], square[:, row] = together[0][row], _squares(together[1][row], draws.clusters(row))
             continue
-        effect[:, row], square[:, row] = _moments_of(result, k, made, panel, draws.clusters(row))
+        made = refit(replace(both if linear else panel, cohort=cohorts[row]))
+        if not isinstance(made, NotEstimable):
+            effect[:, row], square[:, row] = _moments_of(result, k, made, panel, draws.clusters(row))
     usable = np.isfinite(effect[0])
     out = _Row(Moments(np.nan_to_num(effect), square, usable).clean(), "refitted", linear)
     if not usable[0] or not _agrees(result, k, out, panel):
@@ -293,11 +298,18 @@ def _moments_of(result: Scored, k: int, made: Any, panel: Panel, clusters: np.nd
     at = np.flatnonzero((made.labels["kind"] == result.labels["kind"].iloc[k]).to_numpy(bool))
     kept = {unit: i for i, unit in enumerate(panel.units)}
     where = np.array([kept[unit] for unit in made.panel.units])
-    sums = group_sums(made.scores[:, at], clusters[where])
+    square = _squares(made.scores[:, at], clusters[where])
     if len(at) == 1:
-        return np.array([made.estimates[at[0]], 0.0]), np.array([float(sums[:, 0] @ sums[:, 0]), 0.0, 0.0])
-    products = sums.T @ sums
-    return made.estimates[at], np.array([products[0, 0], products[0, 1], products[1, 1]])
+        return np.array([made.estimates[at[0]], 0.0]), square
+    return made.estimates[at], square
+
+
+def _squares(scores: np.ndarray, clusters: np.ndarray) -> np.ndarray:
+    """Σ over clusters of products of summed scores of outcome and reform (n × 2; n × 1: the reform's are 0)."""
+    sums = group_sums(scores, clusters)
+    products = np.zeros((2, 2))
+    products[: sums.shape[1], : sums.shape[1]] = sums.T @ sums
+    return products[[0, 0, 1], [0, 1, 1]]
 
 
 def _warnings(result: Scored, groups: Groups, draws: Draws, rows: Mapping[int, _Row], whole: np.ndarray) -> list[str]:

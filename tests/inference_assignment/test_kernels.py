@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from evaluation import Inference, Panel, Result, estimate
 from evaluation.inference.assignment import Draws, draw_assignments, groups_of, scheme_of
+from evaluation.inference.base import group_sums
 from evaluation.inference.permutation import by_pairs, pairs_of
 from evaluation.inference.permutation_two_way import by_two_way
 from evaluation.panel import NEVER
@@ -135,6 +136,40 @@ def test_exact_and_refitted_agree(partnerships: Callable[..., Panel], run: Calla
     assert refitted.p_value == pytest.approx(exact.p_value, abs=1e-12)
     assert refitted.interval(0.8)[0] == pytest.approx(exact.interval(0.8)[0], abs=1e-6)
     assert refitted.interval(0.8)[1] == pytest.approx(exact.interval(0.8)[1], abs=1e-6)
+
+
+@pytest.mark.parametrize("method", ["regression", "ipw", "doubly_robust"])
+@pytest.mark.parametrize(
+    "missing, weighted, options", [(0.0, False, {"control": "not_yet_treated"}), (0.15, True, {"anticipation": 1})]
+)
+def test_effects_with_covariates_fitted_together_equal_refits(
+    method: str, missing: float, weighted: bool, options: dict[str, Any], partnerships: Callable[..., Panel], by_hand: Any
+) -> None:
+    """All starts at once, with cells and covariates missing or weights: what each fit by itself gives."""
+    panel = partnerships(regions=3, others=5, periods=6, starts=(3, 5), missing=missing, weighted=weighted)
+    rng = np.random.default_rng(3)
+    known = rng.normal(0, 1, (2, *panel.values.shape[1:])) + np.arange(len(panel.units))[:, None] % 7
+    known[0, rng.random(known[0].shape) < 0.05] = np.nan
+    panel = replace(panel, covariates=("a", "b"), covariate_values=known)
+    draws = drawn(panel, None, draws=12)
+    result = result_of(panel, "group_time", method=method, **options)
+    on = (panel.cohort[:, None] <= np.arange(6)).astype(float)
+    both = replace(
+        panel,
+        outcomes=("y", "reform"),
+        values=np.stack([panel.values[0], np.where(np.isnan(panel.values[0]), np.nan, on)]),
+        weights=np.repeat(panel.weights, 2, axis=0),
+    )
+    cohorts = np.array([draws.cohort(row) for row in range(13)])
+    effects, scores = result.refit.under(both, cohorts)  # type: ignore[union-attr]
+    for row, cohort in enumerate(cohorts):
+        effect, square = by_hand(panel, cohort, draws.clusters(row), "group_time", "overall", method=method, **options)
+        sums = group_sums(scores[row], draws.clusters(row))
+        assert effects[row] == pytest.approx(effect, abs=1e-10, nan_ok=True)
+        if np.isfinite(effect).all():
+            assert (sums.T @ sums)[[0, 0, 1], [0, 1, 1]] == pytest.approx(square, abs=1e-10)
+    assert np.isfinite(effects).all(axis=1).sum() > 6
+    assert result.refit.under(both, np.where(cohorts == 2, 0, cohorts)) is None  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("permute", [False, True])
