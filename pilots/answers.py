@@ -1,79 +1,28 @@
-"""The evidence on the outcomes of plans as independent pieces of work, each kept when it is finished until its run is stored."""
+"""The answers to plans: their pieces read, spread over workers, kept when they are finished until their run is stored."""
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cached_property, partial
-from typing import Any
 
 import pandas as pd
 
-from evaluation import NotEstimable, Panel, PanelError
 from pilots import releases
 from pilots.access import Actor
-from pilots.catalogue import Guardrail, Outcome, outcome, watched
-from pilots.costs import Spent, spent
+from pilots.asking import Asked, Document, Piece, Tell, Together, answer, asked_of
 from pilots.demonstration.known import true_effects
 from pilots.errors import UserError
-from pilots.evidence import evidence, family, harms, joined, panel_for
 from pilots.fanout import Workers, fan_out
-from pilots.frozen import Data, Frozen, Shared
-from pilots.panels import AUTHORITY, SCHOOL, Question, by_school, question
-from pilots.periods import containing, parse
+from pilots.frozen import Frozen, Shared
 from pilots.plans import Plan
 from pilots.releases import Release
 from pilots.standing import Standing, standing
 from pilots.storage import Store, pieces
 from pilots.storage.base import canonical_json, now, stored_json
-from pilots.versions import code_version, library_versions
 
-Document = dict[str, Any]
-Tell = Callable[[float, str], None]
 KEPT_FOR = timedelta(days=30)  # a piece that nobody came back for is removed after that
-PREPARED = 0.05  # share of the time that reading the release takes, before anything is estimated
-
-
-@dataclass(frozen=True, eq=False)
-class Piece:
-    """One outcome of a plan with all that its evidence is made from. It can go to another process.
-
-    Attributes:
-        plan: what is asked.
-        about: the outcome.
-        asked: its panel.
-        truth: the known true effects on it, on synthetic data only.
-        standing: whether it was planned.
-        placebos: panel of the outcomes that the reform cannot move, where the plan names some.
-        spent: what the reform cost, or why that is not known; None where the plan does not ask.
-        beside: digests of what is not in the digest of `asked`.
-    """
-
-    plan: Plan
-    about: Outcome
-    asked: Question
-    truth: pd.DataFrame | None
-    standing: Standing
-    placebos: Panel | None
-    spent: Spent | NotEstimable | None
-    beside: tuple[str, ...]
-
-    @cached_property
-    def key(self) -> str:
-        """SHA-256 of all that the answer depends on: data, plan, code and the libraries that it calls."""
-        asked, versions = self.asked, [code_version(), library_versions()]
-        data = [
-            asked.digest,
-            asked.gaps,
-            asked.stopped,
-            asked.late,
-            asked.notices,
-            self.standing.planned(self.about.id),
-            repr(self.spent),
-            self.beside,
-        ]
-        return hashlib.sha256(canonical_json([self.plan.digest, self.about.id, data, versions]).encode()).hexdigest()
+READING = 0.05  # share of the time that reading the release takes
 
 
 @dataclass(frozen=True)
@@ -102,18 +51,6 @@ class Answers:
         return hashlib.sha256(canonical_json([self.questions, self.together, self.harms]).encode()).hexdigest()
 
 
-Watched = list[tuple[Guardrail, Panel | NotEstimable]]
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """A plan whose pieces are not all answered yet, and how to read what is watched for harm, which its workers do not need."""
-
-    plan: Plan
-    pieces: list[Piece]
-    watched: Callable[[], Watched]
-
-
 @dataclass(frozen=True)
 class Refusal:
     """A plan that the release cannot answer, and why."""
@@ -122,21 +59,98 @@ class Refusal:
     reason: str
 
 
-def answer(piece: Piece, tell: Tell) -> Document | str:
-    """The evidence on one outcome, or why there is none."""
-    try:
-        return evidence(
-            piece.plan,
-            piece.about,
-            piece.asked,
-            piece.truth,
-            piece.standing.planned(piece.about.id),
-            piece.placebos,
-            piece.spent,
-            tell,
-        )
-    except PanelError as error:
-        return f"{piece.about.label}: {error}"
+@dataclass
+class _Work:
+    """Plans while their pieces are read, worked on and answered, and how much of the work is done.
+
+    Attributes:
+        plans: in the order in which they are read.
+        tell: told the share done and what is being done.
+        waiting: plans that were read and are not answered yet.
+        refused: plans that cannot be answered, of which nobody was told yet.
+        found: what is answered, by the key of the piece.
+        read: how many plans were read.
+        outcomes: of all plans but for those refused.
+        answered: how many of them are.
+        whole: the work that there is, in `_size`, but for what was refused or is kept from before.
+        done: how much of it is.
+    """
+
+    plans: list[Plan]
+    tell: Tell
+    waiting: list[Asked] = field(default_factory=list)
+    refused: list[Refusal] = field(default_factory=list)
+    found: dict[str, Document | str] = field(default_factory=dict)
+    read: int = 0
+    outcomes: int = 0
+    answered: int = 0
+    whole: float = 0.0
+    done: float = 0.0
+
+    def refuse(self, plan: Plan, reason: str) -> None:
+        """Take a plan off that has no pieces."""
+        self.refused.append(Refusal(plan, reason))
+        self.outcomes -= len(plan.outcomes)
+        self.whole -= _size(plan)
+
+    def take_up(self, asked: Asked, kept: Mapping[str, Document | str]) -> list[Piece | Together]:
+        """Have a plan wait for its answers; the pieces that nobody has answered yet."""
+        self.waiting.append(asked)
+        self.found.update(kept)
+        there = [piece for piece in asked.every if piece.key in kept]
+        self.answered += sum(isinstance(piece, Piece) for piece in there)
+        self.whole -= _size(asked.plan) * len(there) / len(asked.every)
+        return [piece for piece in asked.every if piece.key not in kept]
+
+    def answer(self, piece: Piece | Together, document: Document | str) -> None:
+        """Have one more piece answered, and say so."""
+        self.found[piece.key] = document
+        self.answered += isinstance(piece, Piece)
+        self.done += self._part(piece)
+        self.say(f"{self.answered} of {self.outcomes} outcomes")
+
+    def say(self, what: str, within: float = 0.0) -> None:
+        """Tell what is being done, and the share that is done; `within` is what is done of pieces that are not answered."""
+        reading = self.read / len(self.plans)
+        answering = (self.done + within) / self.whole if self.whole > 0 else 1.0
+        self.tell(READING * reading + (1 - READING) * min(answering, 1.0), what)
+
+    def inside(self, piece: Piece | Together, share: float, what: str) -> None:
+        """Be told how far one piece is."""
+        self.say(what, share * self._part(piece))
+
+    def finished(self) -> Iterator[Answers | Refusal]:
+        """The plans that are answered or refused by now, each once."""
+        refused, self.refused = self.refused, []
+        yield from refused
+        for one in [one for one in self.waiting if all(piece.key in self.found for piece in one.every)]:
+            self.waiting = [other for other in self.waiting if other is not one]
+            yield _answers(one, self.found)
+
+    def _part(self, piece: Piece | Together) -> float:
+        return _size(piece.plan) / (len(piece.plan.outcomes) + 1)
+
+
+def _work(plans: Sequence[Plan], tell: Tell) -> _Work:
+    """Plans of which nothing is read yet, those with the longest pieces first, so that workers end at about the same time."""
+    order = sorted(plans, key=lambda plan: _size(plan) / len(plan.outcomes), reverse=True)
+    return _Work(order, tell, outcomes=sum(len(plan.outcomes) for plan in plans), whole=sum(map(_size, plans)))
+
+
+def _size(plan: Plan) -> float:
+    """How much work a plan is, about: estimates by periods, of all outcomes."""
+    return float(len(plan.outcomes) * len(plan.estimators) * len(plan.periods))
+
+
+def _answers(asked: Asked, found: Mapping[str, Document | str]) -> Answers | Refusal:
+    """What was found on a plan that is answered."""
+    documents = [found[piece.key] for piece in asked.every]
+    refusal = next((one for one in documents if isinstance(one, str)), None)
+    if refusal is not None:
+        return Refusal(asked.plan, refusal)
+    *questions, beside = (one for one in documents if isinstance(one, dict))
+    keys = tuple(piece.key for piece in asked.every)
+    return Answers(asked.plan, questions, beside["family"], asked.standing, beside["harms"], keys)
 
 
 def answers(
@@ -151,6 +165,8 @@ def answers(
 ) -> Iterator[Answers | Refusal]:
     """The answers to plans on a release, each when it is there: all outcomes of all plans are worked on side by side.
 
+    Workers begin with what is read while the rest is.
+
     Args:
         store: read, and written to here only: by the process that called, piece by piece.
         actor: who asks, for the audit log; the task has checked that they may.
@@ -161,27 +177,14 @@ def answers(
         tell: told the share done and what is being done.
         reuse: whether finished pieces are kept, and those of an interrupted call taken up.
     """
-    waiting, refused = _prepared(store, release, plans, at, lambda share, words: tell(PREPARED * share, words))
-    yield from refused
-    every = [piece for one in waiting for piece in one.pieces]
-    found = _kept(store, [piece.key for piece in every]) if reuse else {}
-    yield from _finished(waiting, found)
-    wanted = [piece for piece in every if piece.key not in found]
-    start = len(every) - len(wanted)
-
-    def words(done: int) -> str:
-        return f"{start + done} of {len(every)} outcomes"
-
-    def rest(share: float, what: str) -> None:
-        tell(PREPARED + (1 - PREPARED) * share, what)
-
-    for number, document in fan_out(answer, wanted, workers, rest, words):
-        piece = wanted[number]
-        found[piece.key] = document
+    work = _work(plans, tell)
+    for piece, document in fan_out(answer, _read(store, release, at, work, reuse), work.outcomes, workers, work.inside):
         if reuse and not isinstance(document, str):
             _keep(store, actor, piece, document)
-        yield from _finished(waiting, found)
-    tell(1.0, words(len(wanted)))
+        work.answer(piece, document)
+        yield from work.finished()
+    yield from work.finished()
+    tell(1.0, f"{work.answered} of {work.outcomes} outcomes")
 
 
 def answers_from(
@@ -201,99 +204,27 @@ def answers_from(
     Raises:
         UserError: the release has no figures for the plan.
     """
-    spells = releases.register_spells(data, release)
-    mine = list(_pieces(data, release, plan, spells, truths, stands))
-    waiting = [Waiting(plan, mine, partial(_watched, data, release, plan, spells))]
-    done = fan_out(answer, mine, workers, tell, lambda count: f"{count} of {len(mine)} outcomes")
-    return next(_finished(waiting, {mine[at].key: document for at, document in done}))
+    work = _work([plan], tell)
+    wanted = work.take_up(asked_of(data, release, plan, releases.register_spells(data, release), truths, stands), {})
+    for piece, document in fan_out(answer, wanted, work.outcomes, workers, work.inside):
+        work.answer(piece, document)
+    return next(work.finished())
 
 
-def _prepared(
-    store: Store, release: Release, plans: Sequence[Plan], at: datetime, tell: Tell
-) -> tuple[list[Waiting], list[Refusal]]:
-    """The pieces of each plan, and the plans for which the release has no figures."""
+def _read(store: Store, release: Release, at: datetime, work: _Work, reuse: bool) -> Iterator[Piece | Together]:
+    """Read one plan after the other and give out those of its pieces that are not kept from before."""
     data = Shared(store)
     spells, truths = releases.register_spells(data, release), true_effects(store)
-    made: list[Waiting] = []
-    refused = []
-    for number, plan in enumerate(plans):
-        tell(number / len(plans), f"{plan.title}: reading the release")
+    for plan in work.plans:
+        work.say(f"{plan.title}: reading the release")
         try:
-            stands = standing(store, plan, at, spells)
-            mine = list(_pieces(data, release, plan, spells, truths, stands))
-            made.append(Waiting(plan, mine, partial(_watched, data, release, plan, spells)))
+            asked = asked_of(data, release, plan, spells, truths, standing(store, plan, at, spells))
         except UserError as error:
-            refused.append(Refusal(plan, str(error)))
-    return made, refused
-
-
-def _pieces(
-    store: Data, release: Release, plan: Plan, spells: pd.DataFrame, truths: pd.DataFrame | None, stands: Standing
-) -> Iterator[Piece]:
-    beyond = {name: _asked(store, release, plan, outcome(name), spells) for name in plan.placebo_outcomes}
-    placebos = joined({name: one.panel for name, one in beyond.items()}) if beyond else None
-    for name in plan.outcomes:
-        about, truth = outcome(name), None
-        if truths is not None:
-            truth = truths[(truths["reform"] == plan.reform) & (truths["outcome"] == name)]
-        asked = _asked(store, release, plan, about, spells)
-        cost = spent(store, release, plan, asked, about.frequency)
-        beside = (*(one.digest for one in beyond.values()), "" if truth is None else _digest_of(truth))
-        yield Piece(plan, about, asked, truth, stands, placebos, cost, beside)
-
-
-def _watched(store: Data, release: Release, plan: Plan, spells: pd.DataFrame) -> Watched:
-    """The guardrails of the plan's reform and outcomes, each with its panel, or why there is none."""
-    choice = next(one for one in plan.estimators if one.name == plan.headline.estimator)
-    found: Watched = []
-    for one in watched(plan.reform, plan.outcomes):
-        about = outcome(one.outcome)
-        panel: Panel | NotEstimable
-        try:
-            panel = panel_for(_asked(store, release, _by_periods_of(plan, about), about, spells), choice)
-        except UserError as error:
-            panel = NotEstimable(str(error), "")
-        found.append((one, panel))
-    return found
-
-
-def _by_periods_of(plan: Plan, about: Outcome) -> Plan:
-    """The plan over the same time, in the periods and units by which an outcome comes; covariates come by the plan's own."""
-    first, last = parse(plan.first), parse(plan.last)
-    if plan.unit == SCHOOL and not by_school(about):
-        plan = replace(plan, unit=AUTHORITY, covariates=())
-    if about.frequency == first.kind:
-        return plan
-    window = (str(containing(first.start, about.frequency)), str(containing(last.end, about.frequency)))
-    return replace(plan, first=window[0], last=window[1], covariates=())
-
-
-def _asked(store: Data, release: Release, plan: Plan, about: Outcome, spells: pd.DataFrame) -> Question:
-    try:
-        return question(store, release, plan, about, spells)
-    except PanelError as error:
-        raise UserError(f"{about.label}: {error}") from error
-
-
-def _digest_of(frame: pd.DataFrame) -> str:
-    return hashlib.sha256(canonical_json(frame.astype(object).values.tolist()).encode()).hexdigest()
-
-
-def _finished(waiting: list[Waiting], found: Mapping[str, Document | str]) -> Iterator[Answers | Refusal]:
-    """The plans of which every outcome is answered; they are taken off the list."""
-    for done in [one for one in waiting if all(piece.key in found for piece in one.pieces)]:
-        waiting[:] = [one for one in waiting if one is not done]
-        plan, mine = done.plan, done.pieces
-        documents = [found[piece.key] for piece in mine]
-        refusal = next((one for one in documents if isinstance(one, str)), None)
-        if refusal is not None:
-            yield Refusal(plan, refusal)
-            continue
-        choice = next(one for one in plan.estimators if one.name == plan.headline.estimator)
-        together = family(plan, {piece.about.id: panel_for(piece.asked, choice) for piece in mine})
-        answered = [one for one in documents if isinstance(one, dict)]
-        keys = tuple(piece.key for piece in mine)
-        yield Answers(plan, answered, together, mine[0].standing, harms(plan, done.watched()), keys)
+            work.refuse(plan, str(error))
+        else:
+            kept = _kept(store, [piece.key for piece in asked.every]) if reuse else {}
+            yield from work.take_up(asked, kept)
+        work.read += 1
 
 
 def _kept(store: Store, keys: Iterable[str]) -> dict[str, Document | str]:
@@ -303,9 +234,9 @@ def _kept(store: Store, keys: Iterable[str]) -> dict[str, Document | str]:
     return {key: json.loads(text) for key, (sha256, text) in rows.items() if _sha256(text) == sha256}
 
 
-def _keep(store: Store, actor: Actor, piece: Piece, document: Document) -> None:
+def _keep(store: Store, actor: Actor, piece: Piece | Together, document: Document) -> None:
     text = stored_json(document)
-    subject = f"{piece.plan.plan} {piece.plan.version}, {piece.about.id}"
+    subject = f"{piece.plan.plan} {piece.plan.version}, {piece.name}"
     with store.write(actor, "evaluate", subject, {"piece": piece.key}) as connection:
         pieces.keep_piece(connection, key=piece.key, sha256=_sha256(text), document=text, at=now())
 

@@ -4,12 +4,12 @@ import importlib
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
+from functools import cache, partial
+from typing import Any, TypeVar
 
-from joblib import Parallel, cpu_count, delayed, parallel_config
+from joblib import Parallel, cpu_count, delayed, effective_n_jobs, parallel_config
 from joblib.externals.loky import BrokenProcessPool
 
 from pilots.errors import UserError
@@ -18,6 +18,8 @@ WORKERS_VARIABLE = "PILOTS_WORKERS"
 BACKEND_VARIABLE = "PILOTS_BACKEND"
 PROCESSES = "loky"  # processes of this machine, which live on for a while and take the next pieces too
 Tell = Callable[[float, str], None]
+T = TypeVar("T")
+A = TypeVar("A")
 
 
 @dataclass(frozen=True)
@@ -67,48 +69,69 @@ def within(tell: Tell, at: int, pieces: int, name: str = "") -> Tell:
 
 
 def fan_out(
-    task: Callable[[Any, Tell], Any], pieces: Sequence[Any], workers: Workers, tell: Tell, words: Callable[[int], str]
-) -> Iterator[tuple[int, Any]]:
+    task: Callable[[T, Tell], A],
+    pieces: Iterable[T],
+    expected: int,
+    workers: Workers,
+    tell: Callable[[T, float, str], None],
+) -> Iterator[tuple[T, A]]:
     """Do a task on every piece, as many at once as there are workers, and give each answer when it is there.
+
+    Workers are started before the first piece is taken, and each goes out when it is taken: pieces may be made while others are
+    worked on. The thread that called takes them; where others do the work, all of them before it gives the first answer.
 
     Args:
         task: a function of a module, which a worker can import. It gets a piece and whom to tell how far it is; what it answers
             may depend on nothing but the piece.
         pieces: what is worked on; each must be able to go to another process.
-        workers: who does it. One worker, or one piece, is done in this process.
-        tell: told the share done and what is being done.
-        words: for how many pieces are done, the words to tell.
+        expected: how many pieces are worth a process; where it is one, all is done in this process.
+        workers: who does it. One worker is this process.
+        tell: told a piece, the share of it that is done and what is being done; by this process only.
 
     Yields:
-        Position of the piece and its answer, in the order in which they are finished.
+        The piece and its answer, in the order in which they are finished.
 
     Raises:
         UserError: there is no such backend, or a process that did some of the work was ended.
     """
-    if workers.backend == PROCESSES and (workers.count == 1 or len(pieces) < 2):
-        for at, piece in enumerate(pieces):
-            yield at, task(piece, within(tell, at, len(pieces)))
+    if workers.backend == PROCESSES and (workers.count == 1 or expected < 2):
+        for piece in pieces:
+            yield piece, task(piece, partial(tell, piece))
         return
-    _make_known(workers)
+    sent: dict[int, T] = {}
     try:
-        with parallel_config(backend=workers.backend, n_jobs=workers.count):
-            spread = Parallel(return_as="generator_unordered")
-    except (ValueError, ImportError) as error:
-        raise UserError(
-            f"The backend “{workers.backend}” of {BACKEND_VARIABLE} cannot be used: {error} "
-            "Name one that joblib knows, or NAME=MODULE:FUNCTION with the function that makes it known."
-        ) from error
-    parent = os.getpid() if workers.backend == PROCESSES else None
-    calls = (delayed(_numbered)(at, task, piece, parent) for at, piece in enumerate(pieces))
-    try:
-        for done, answered in enumerate(spread(calls), start=1):
-            yield answered
-            tell(done / len(pieces), words(done))
+        for at, answered in _spread(workers)(_calls(task, pieces, workers, sent)):
+            if at in sent:
+                yield sent.pop(at), answered
     except BrokenProcessPool as error:
         raise UserError(
             "A process that did part of the work was ended from outside, as the system does where memory is short. What is "
             f"finished is kept: do the same again. If memory is short, set {WORKERS_VARIABLE} to a smaller number."
         ) from error
+
+
+def _spread(workers: Workers) -> Parallel:
+    """What spreads calls over workers: one call at a time, each as soon as it is there."""
+    _make_known(workers)
+    try:
+        with parallel_config(backend=workers.backend, n_jobs=workers.count):
+            return Parallel(return_as="generator_unordered", pre_dispatch="all", batch_size=1)
+    except (ValueError, ImportError) as error:
+        raise UserError(
+            f"The backend “{workers.backend}” of {BACKEND_VARIABLE} cannot be used: {error} "
+            "Name one that joblib knows, or NAME=MODULE:FUNCTION with the function that makes it known."
+        ) from error
+
+
+def _calls(task: Callable[[T, Tell], A], pieces: Iterable[T], workers: Workers, sent: dict[int, T]) -> Iterator[Any]:
+    """A call for each piece, under its number, and first one for each new process that only makes it ready."""
+    parent = None
+    if workers.backend == PROCESSES:
+        parent = os.getpid()
+        yield from [delayed(_ready)(task, parent)] * effective_n_jobs(workers.count)
+    for at, piece in enumerate(pieces):
+        sent[at] = piece
+        yield delayed(_numbered)(at, task, piece, parent)
 
 
 def _make_known(workers: Workers) -> None:
@@ -122,6 +145,12 @@ def _make_known(workers: Workers) -> None:
             f"“{workers.register}” of {BACKEND_VARIABLE} cannot be called: {error}. "
             "Write MODULE:FUNCTION of a package that is installed."
         ) from error
+
+
+def _ready(task: Callable[[Any, Tell], Any], parent: int) -> tuple[int, None]:
+    """To be called, a process must have imported the task: that takes longer than many a piece, and no piece waits for it."""
+    _end_with(parent)
+    return -1, None
 
 
 def _numbered(at: int, task: Callable[[Any, Tell], Any], piece: Any, parent: int | None) -> tuple[int, Any]:

@@ -74,7 +74,7 @@ class Evaluated:
 
     Attributes:
         runs: those stored now, in the order of the plans; a run that was there already stands in its place.
-        refused: plans that the release cannot answer, with the reason.
+        refused: plans that the release cannot answer, with the reason; in the order of the plans.
     """
 
     runs: tuple[Run, ...]
@@ -145,6 +145,7 @@ def evaluate_plans(
             refused.append(one)
         else:
             made[one.plan.digest] = _stored_as_run(store, actor, chosen, one, moment)
+    refused.sort(key=lambda one: order[one.plan.digest])
     return Evaluated(tuple(made[digest] for digest in order if digest in made), tuple(refused))
 
 

@@ -5,8 +5,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,7 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import text
 
-from pilots import answers as answering
-from pilots import releases, runs
+from pilots import asking, releases, runs
 from pilots.__main__ import pilots
 from pilots.access import LOCAL_ADMINISTRATOR
 from pilots.catalogue import outcome
@@ -27,6 +27,7 @@ from pilots.frozen import Shared
 from pilots.panels import figures, question
 from pilots.plans import Plan, named_plan, register_plan
 from pilots.releases import Release
+from pilots.standing import standing
 from pilots.storage import Store
 from pilots.storage.base import now
 from tests.databases import on_sqlite_only
@@ -38,6 +39,7 @@ workers_alone = on_sqlite_only(
 
 ROOT = Path(__file__).resolve().parents[2]
 TWO = ["timeliness_20_weeks", "timeliness_20_weeks_excluding_exceptions"]
+BESIDE = "family and harm"
 
 
 @pytest.fixture
@@ -76,11 +78,12 @@ def kept(store: Store) -> dict[str, str]:
         return {row.key: row.document for row in connection.execute(text("SELECT key, document FROM pieces"))}
 
 
-def worked_on(store: Store) -> list[str]:
-    """The outcomes that were estimated, one entry each time: from the audit log."""
+def worked_on(store: Store, whole: bool = False) -> list[str]:
+    """The outcomes that were estimated, one entry each time: from the audit log; `whole` with what is told beside them."""
     with store.engine.connect() as connection:
         rows = connection.execute(text("SELECT subject, detail FROM audit_events WHERE action = 'evaluate' ORDER BY id"))
-        return [row.subject.rpartition(" ")[2] for row in rows if "piece" in row.detail]
+        found = [row.subject.partition(", ")[2] for row in rows if "piece" in row.detail]
+        return found if whole else [one for one in found if one != BESIDE]
 
 
 def killed(store: Store, typed: Sequence[str], how: Callable[[subprocess.Popen[bytes]], None], workers: str = "1") -> int:
@@ -163,10 +166,11 @@ def test_two_workers_killed_go_on_to_the_same_digests(
         assert code == -signal.SIGKILL
     else:
         assert code == 1 and "What is finished is kept: do the same again" in said and "Traceback" not in said
-    finished, stored = worked_on(ready), len(runs.runs(ready, LOCAL_ADMINISTRATOR))
-    assert 1 <= len(finished) < 4 and 2 * stored + len(kept(ready)) == len(finished), "a run is stored whole or not at all"
+    finished, stored = worked_on(ready, whole=True), len(runs.runs(ready, LOCAL_ADMINISTRATOR))
+    assert 1 <= len(finished) < 6 and 3 * stored + len(kept(ready)) == len(finished), "a run is stored whole or not at all"
     again = speak(ready, *asked, workers="2")["runs"]
-    assert len(worked_on(ready)) == 4 + 2 * stored, "what was finished is not estimated again, but for a run that was asked again"
+    everything = worked_on(ready, whole=True)
+    assert len(everything) == 6 + 3 * stored, "what was finished is not estimated again, but for a run that was asked again"
     undisturbed = runs.evaluate_plans(ready, LOCAL_ADMINISTRATOR, plans, workers=HERE).runs
     assert [one["results_digest"] for one in again] == [run.document["results_digest"] for run in undisturbed]
 
@@ -203,15 +207,14 @@ def test_a_piece_belongs_to_its_data_plan_code_and_libraries(
     others.append(key_of(ready, released(known, name="second"), small_plan()))
     for name in ("code_version", "library_versions"):
         with monkeypatch.context() as changed:
-            changed.setattr(answering, name, lambda: "another")
+            changed.setattr(asking, name, lambda: "another")
             others.append(key_of(ready, first, small_plan()))
     assert len({same[0], *others}) == 5
 
 
 def key_of(store: Store, release: Release, plan: Plan) -> str:
-    (waiting,), _ = answering._prepared(store, release, [plan], now(), lambda share, words: None)
-    piece = waiting.pieces[0]
-    return piece.key
+    spells = releases.register_spells(store, release)
+    return asking.asked_of(store, release, plan, spells, None, standing(store, plan, now(), spells)).pieces[0].key
 
 
 def test_what_questions_share_is_read_once_and_is_what_each_would_read(ready: Store) -> None:
@@ -269,12 +272,35 @@ def test_another_backend_of_joblib_does_the_work(
     (tmp_path / "own_backend.py").write_text(BACKEND, encoding="utf-8")
     monkeypatch.setenv("COUNTED", str(tmp_path / "count.txt"))
     there = speak(ready, "evaluate", str(plan_file), workers="2", backend="counted=own_backend:known", path=tmp_path)
-    assert (tmp_path / "count.txt").read_text() == "oneone"
+    assert (tmp_path / "count.txt").read_text() == "oneoneone", "two outcomes and what is told beside them"
     assert there["results_digest"] == runs.evaluate(ready, LOCAL_ADMINISTRATOR, small_plan()).document["results_digest"]
 
 
 def double(piece: int, tell: Any) -> int:
     return 2 * piece
+
+
+STARTED = threading.Event()
+
+
+def started(piece: int, tell: Any) -> int:
+    STARTED.set()
+    return double(piece, tell)
+
+
+def test_pieces_go_out_while_others_are_still_made_by_the_thread_that_called() -> None:
+    threads, waited = [], []
+
+    def made() -> Iterator[int]:
+        for piece in range(6):
+            threads.append(threading.current_thread())
+            if piece == 5:
+                waited.append(STARTED.wait(timeout=30))
+            yield piece
+
+    found = dict(fan_out(started, made(), 6, Workers(2, "threading"), lambda piece, share, what: None))
+    assert found == {piece: 2 * piece for piece in range(6)} and waited == [True]
+    assert set(threads) == {threading.current_thread()}
 
 
 @pytest.mark.parametrize(
@@ -289,7 +315,7 @@ def double(piece: int, tell: Any) -> int:
 def test_a_setting_that_cannot_be_used_is_told(monkeypatch: pytest.MonkeyPatch, setting: str, value: str, words: str) -> None:
     monkeypatch.setenv(setting, value)
     with pytest.raises(UserError) as caught:
-        list(fan_out(double, [1, 2], workers_set(), lambda share, what: None, str))
+        list(fan_out(double, [1, 2], 2, workers_set(), lambda piece, share, what: None))
     assert words in str(caught.value)
 
 

@@ -10,7 +10,7 @@ import yaml
 
 from pilots import published, releases, runs
 from pilots.access import EVALUATOR, LEAD, LOCAL_ADMINISTRATOR, RESEARCHER, Actor, NotAllowed
-from pilots.answers import _by_periods_of
+from pilots.asking import _by_periods_of
 from pilots.catalogue import outcome, watched
 from pilots.errors import UserError
 from pilots.places import alike, authorities, bordering, partnerships
