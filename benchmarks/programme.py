@@ -4,9 +4,10 @@
 
 Every outcome of every demonstration plan gets the estimators of its plan and those of SIX that the plan lacks, inference for few
 areas with 9,999 draws, and all that evidence has besides: placebo dates, units and outcomes, each authority and region left out,
-other specifications, bounds, power by simulation, regions, harm. Workers begin while the release is read. The demonstration is built first (`--store` takes an SQLite file
-that has it; it is copied, not written to). Each number of workers runs in a process of its own on a copy of its own. Seconds of
-CPU are those of all processes, memory is that of the largest. The digests of all results must be equal: the exit status says so.
+other specifications, bounds, power by simulation, regions, harm. Workers begin while the release is read. The demonstration is
+built first (`--store` takes an SQLite file that has it; it is copied, not written to). Each number of workers runs in a process
+of its own on a copy of its own. Seconds of CPU are those of all processes, memory is that of the largest. The digests of all
+results must be equal: the exit status says so.
 """
 
 from __future__ import annotations
