@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize
+from scipy import optimize, sparse
 
 from evaluation.errors import NotEstimable
 from evaluation.estimators.two_way import within
@@ -154,18 +154,42 @@ def _common(residual: np.ndarray, codes: np.ndarray) -> float:
     return float(np.clip((total**2 - square).sum() / (square * np.maximum(count - 1, 0)).sum(), 0.0, 0.95))
 
 
-def draw(paths: Paths, codes: np.ndarray, periods: int, draws: int, rng: np.random.Generator) -> np.ndarray:
-    """Outcomes without the reform: N × periods × draws, in units of the outcome, for units clustered by `codes`."""
-    units = len(codes)
+@dataclass(frozen=True, eq=False)
+class Picks:
+    """Which paths make up outcomes without the reform: A parts, one for each unit and one for each cluster with a common path.
+
+    Attributes:
+        bank: paths to draw from, T × B.
+        index: A × D; the path of each part in each draw.
+        onto: N × A; how much of each part's path a unit's outcome has.
+    """
+
+    bank: np.ndarray
+    index: np.ndarray
+    onto: sparse.csr_matrix
+
+    def outcomes(self) -> np.ndarray:
+        """N × T × D, in units of the outcome."""
+        periods, draws = len(self.bank), self.index.shape[1]
+        drawn = self.bank[:, self.index].transpose(1, 0, 2).reshape(len(self.index), -1)
+        return np.asarray(self.onto @ drawn).reshape(-1, periods, draws)
+
+
+def pick(paths: Paths, codes: np.ndarray, periods: int, draws: int, rng: np.random.Generator) -> Picks:
+    """Paths drawn for units clustered by `codes` (N): a unit's own and, where its cluster has other units, the cluster's."""
+    units, size = len(codes), np.bincount(codes)
     bank = _bank(paths, periods, rng)
-    size = np.bincount(codes)
+    index = rng.integers(0, bank.shape[1], (units, draws))
     shared = size[codes] > 1
-    own = bank[:, rng.integers(0, bank.shape[1], (units, draws))]
-    if paths.common > 0 and shared.any():
-        of_cluster = rng.integers(0, bank.shape[1], (len(size), draws))
-        both = np.sqrt(paths.common) * bank[:, of_cluster[codes[shared]]] + np.sqrt(1 - paths.common) * own[:, shared]
-        own[:, shared] = both
-    return np.asarray(own.transpose(1, 0, 2) * paths.spread[:, None, None])
+    if not (paths.common > 0 and shared.any()):
+        return Picks(bank, index, sparse.csr_matrix(sparse.diags_array(paths.spread)))
+    clusters = np.flatnonzero(size > 1)
+    index = np.concatenate([index, rng.integers(0, bank.shape[1], (len(size), draws))[clusters]])
+    own = np.where(shared, np.sqrt(1 - paths.common), 1.0) * paths.spread
+    place = units + np.searchsorted(clusters, codes[shared])
+    data = np.concatenate([own, np.sqrt(paths.common) * paths.spread[shared]])
+    rows, columns = np.concatenate([np.arange(units), np.flatnonzero(shared)]), np.concatenate([np.arange(units), place])
+    return Picks(bank, index, sparse.csr_matrix((data, (rows, columns)), shape=(units, len(index))))
 
 
 def _bank(paths: Paths, periods: int, rng: np.random.Generator, least: int = 500) -> np.ndarray:

@@ -14,7 +14,7 @@ from evaluation.errors import NotEstimable, OptionError
 from evaluation.estimators import check_options
 from evaluation.panel import Panel
 from evaluation.result import Result
-from evaluation.robustness.paths import Paths, draw, learn
+from evaluation.robustness.paths import Paths, learn, pick
 from evaluation.robustness.refit import Ask, one_outcome, positions, refit
 from evaluation.robustness.row import check_between, check_whole, say
 from evaluation.robustness.working import Scorer, Working, working_df
@@ -231,7 +231,7 @@ def _blocks(design: _Design, draws: int, seed: int) -> list[np.ndarray]:
     rng = Generator(PCG64(seed))
     blocks = []
     for first in range(0, draws, size):
-        blocks.append(draw(design.paths, design.codes, periods, min(size, draws - first), rng))
+        blocks.append(pick(design.paths, design.codes, periods, min(size, draws - first), rng).outcomes())
     return blocks
 
 
@@ -242,9 +242,9 @@ def _drawn(design: _Design, draws: int, seed: int) -> tuple[np.ndarray, np.ndarr
     size = max(1, HELD // (units * periods))
     estimates, errors = [], []
     for first in range(0, draws, size):
-        effects, scores = scorer.sums(draw(design.paths, design.codes, periods, min(size, draws - first), rng))
+        effects, scores = scorer.drawn(pick(design.paths, design.codes, periods, min(size, draws - first), rng))
         estimates.append(effects)
-        errors.append(np.sqrt(design.factor * (scores**2).sum(axis=0)))
+        errors.append(np.sqrt(design.factor * np.einsum("gd,gd->d", scores, scores)))
     return np.concatenate(estimates), np.concatenate(errors)
 
 

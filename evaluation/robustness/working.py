@@ -10,10 +10,13 @@ from scipy import sparse
 
 from evaluation.errors import NotEstimable, PanelError
 from evaluation.estimators.two_way import within
+from evaluation.inference.base import group_sums
 from evaluation.panel import Panel
 from evaluation.result import Result
+from evaluation.robustness.paths import Picks
 from evaluation.robustness.refit import overall_row
 
+MANY = 4  # paths to a draw, beyond which outcomes are made one by one
 CLOSE = 1e-6  # how near to 1 the weights of treated cells must add up
 
 
@@ -80,53 +83,66 @@ class Working:
 
 @dataclass(frozen=True, eq=False)
 class Scorer:
-    """Cluster sums w_g'û_g of many outcomes at once: one sparse product and one of periods × draws.
+    """Cluster sums w_g'û_g of many outcomes at once.
 
     Attributes:
-        on_cells: G × (N·T): weights by cluster.
-        on_means: G × N: weights of unit means.
+        model: the working model.
+        codes: cluster of each unit (N), G of them.
         on_periods: G × T: weights of period effects, with the sign to be taken off.
         with_treated: G: w_g'M·D.
         share: N × T: cell weights as shares of the unit.
-        cell_weights: N × T.
     """
 
-    on_cells: sparse.csr_matrix
-    on_means: sparse.csr_matrix
+    model: Working
+    codes: np.ndarray
     on_periods: np.ndarray
     with_treated: np.ndarray
     share: np.ndarray
-    cell_weights: np.ndarray
 
     @classmethod
     def of(cls, model: Working, codes: np.ndarray) -> Scorer:
         """For clusters of units (N)."""
-        w, omega = model.weights, model.cell_weights
-        units, periods = w.shape
-        groups = int(codes.max()) + 1
-        share, normal = _normal(omega)
-        on_periods = np.zeros((groups, periods))
+        w, groups = model.weights, int(codes.max()) + 1
+        share, normal = _normal(model.cell_weights)
+        on_periods = np.zeros((groups, w.shape[1]))
         np.add.at(on_periods, codes, w - share * w.sum(axis=1)[:, None])
-        rows, cells = np.repeat(codes, periods), np.arange(units * periods)
-        return cls(
-            sparse.csr_matrix((w.ravel(), (rows, cells)), shape=(groups, units * periods)),
-            sparse.csr_matrix((w.sum(axis=1), (codes, np.arange(units))), shape=(groups, units)),
-            on_periods @ np.linalg.pinv(normal, hermitian=True, rcond=1e-10),
-            np.bincount(codes, (w * model.treated_within).sum(axis=1), groups),
-            share,
-            omega,
-        )
+        with_treated = np.bincount(codes, (w * model.treated_within).sum(axis=1), groups)
+        return cls(model, codes, on_periods @ np.linalg.pinv(normal, hermitian=True, rcond=1e-10), with_treated, share)
 
     def sums(self, outcomes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Effects (B) and cluster sums (G × B) of outcomes, N × T × B without missing values."""
-        units, periods, draws = outcomes.shape
-        raw = self.on_cells @ outcomes.reshape(units * periods, draws)
-        effects = raw.sum(axis=0)
-        means = np.matmul(self.share[:, None, :], outcomes)[:, 0, :]
-        by_period = np.matmul(self.cell_weights.T[:, None, :], outcomes.transpose(1, 0, 2))[:, 0, :]
-        centred = by_period - self.cell_weights.T @ means
-        scores = raw - self.on_means @ means - self.on_periods @ centred - self.with_treated[:, None] * effects
-        return effects, scores
+        """Effects (D) and cluster sums (G × D) of outcomes, N × T × D without missing values."""
+        own = np.einsum("nt,ntd->nd", self._of_units, outcomes)
+        mean = np.einsum("nt,ntd->nd", self.share, outcomes)
+        by_period = np.einsum("nt,ntd->td", self.model.cell_weights, outcomes) - self.model.cell_weights.T @ mean
+        return self._sums(own, self.codes, np.einsum("nt,ntd->d", self.model.weights, outcomes), by_period)
+
+    def drawn(self, picks: Picks) -> tuple[np.ndarray, np.ndarray]:
+        """Effects (D) and cluster sums (G × D) of drawn outcomes: what each path brings is looked up, and no outcome is made."""
+        (periods, count), (parts, draws) = picks.bank.shape, picks.index.shape
+        if count > MANY * draws:  # looking up would take longer
+            return self.sums(picks.outcomes())
+        onto, omega = picks.onto.T.tocsr(), self.model.cell_weights
+        tables = ((onto @ on) @ picks.bank for on in (self._of_units, self.model.weights))
+        own, effects = (np.take_along_axis(table, picks.index, axis=1) for table in tables)
+        centred = omega[:, :, None] * (np.eye(periods) - self.share[:, None, :])
+        kinds, kind = np.unique(onto @ centred.reshape(len(omega), -1), axis=0, return_inverse=True)
+        brought = (kinds.reshape(-1, periods, periods) @ picks.bank).transpose(0, 2, 1).reshape(-1, periods)
+        lines = (picks.index + count * kind.reshape(-1, 1)).T.ravel()
+        adds = sparse.csr_matrix((np.ones(lines.size), lines, np.arange(draws + 1) * parts), shape=(draws, len(brought)))
+        codes = self.codes[onto.indices[onto.indptr[:-1]]]  # all units of a part lie in one cluster
+        return self._sums(own, codes, effects.sum(axis=0), np.asarray(adds @ brought).T)
+
+    @property
+    def _of_units(self) -> np.ndarray:
+        """Weights less those of the unit's mean, N × T."""
+        return np.asarray(self.model.weights - self.share * self.model.weights.sum(axis=1)[:, None])
+
+    def _sums(
+        self, own: np.ndarray, codes: np.ndarray, effects: np.ndarray, by_period: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Effects and cluster sums from those of parts with their clusters, and period sums less unit means (T × D)."""
+        scores = group_sums(own, codes) - self.on_periods @ by_period
+        return effects, scores - self.with_treated[:, None] * effects
 
 
 def _normal(omega: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ from scipy import stats
 
 from evaluation import NotEstimable, OptionError, Panel, Result, estimate
 from evaluation.robustness import Ask, Power, power_by_simulation, power_next_period
-from evaluation.robustness.paths import Paths, draw, learn
+from evaluation.robustness.paths import Paths, learn, pick
 from evaluation.robustness.power import extended
 from evaluation.robustness.refit import without_cells
 from evaluation.robustness.working import Scorer, Working
@@ -183,7 +183,7 @@ def test_drawn_paths_have_the_moments_of_the_model() -> None:
     paths = learn(drawn_panel(9, missing=0.0), cluster)
     assert isinstance(paths, Paths)
     known = replace(paths, common=0.4)
-    y = draw(known, cluster, 20, 2000, np.random.default_rng(1))
+    y = pick(known, cluster, 20, 2000, np.random.default_rng(1)).outcomes()
     change = y[:, 15:].mean(axis=1) - y[:, :5].mean(axis=1)
     donors = paths.residual[paths.donors]
     truth = (donors[:, 15:].mean(axis=1) - donors[:, :5].mean(axis=1)).var() * paths.treated_spread**2
@@ -191,6 +191,24 @@ def test_drawn_paths_have_the_moments_of_the_model() -> None:
     correlations = np.corrcoef(change[:8])
     assert correlations[:4, :4][np.triu_indices(4, 1)].mean() == pytest.approx(0.4, abs=0.05)
     assert np.abs(correlations[:4, 4:]).mean() < 0.05
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_drawn_paths_are_scored_as_the_outcomes_that_they_make(weighted: bool) -> None:
+    """Looked up path by path, with gaps, with paths common to a cluster and spreads of units, or outcome by outcome."""
+    panel = drawn_panel(5, periods=16, common=0.4)
+    if weighted:
+        size = np.random.default_rng(2).uniform(1, 9, panel.weights.shape)
+        panel = replace(panel, weighted=True, weights=np.where(panel.weights > 0, size, 0.0))
+    result = estimate(panel, "group_time")
+    assert isinstance(result, Result)
+    model, codes = Working.of(result), result.panel.cluster_codes()[1]
+    paths = learn(panel, codes)
+    assert isinstance(model, Working) and isinstance(paths, Paths) and paths.common > 0
+    picks = pick(paths, codes, 16, 300, np.random.default_rng(4))
+    scorer = Scorer.of(model, codes)
+    for one, other in zip(scorer.drawn(picks), scorer.sums(picks.outcomes()), strict=True):
+        assert one == pytest.approx(other, rel=1e-9, abs=1e-9 * np.abs(other).max())
 
 
 def test_weighted_panels_vary_more_where_they_are_small() -> None:
