@@ -14,6 +14,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
@@ -29,6 +30,13 @@ from pilots.returns import accept_return, sign_off_return
 from pilots.storage import METADATA, Store, copies
 
 ROOT = Path(__file__).resolve().parents[1]
+# A property fails for what is in the code, never by the draw or by how busy the machine is: the same examples each time, and no
+# limit of time. `pytest --hypothesis-profile=search` draws others, for whoever looks for new ones.
+settings.register_profile(
+    "search", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
+settings.register_profile("same", settings.get_profile("search"), derandomize=True, database=None)
+settings.load_profile("same")
 # Tests run side by side already: what they estimate stays in their process, unless they say otherwise.
 os.environ["PILOTS_WORKERS"] = "1"
 

@@ -4,18 +4,22 @@ import json
 import os
 import re
 import secrets
-import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from oidc_provider_mock import User, run_server_in_thread
-from playwright.sync_api import Browser, Page, Request, sync_playwright
+from playwright.sync_api import Browser, Page, Request, WebSocket, sync_playwright
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+
+from tests import processes
+from tests.processes import free_port, healthy, until
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = [
@@ -30,7 +34,7 @@ FLAGS = [
 ]
 SETTLED = '[data-testid="stApp"][data-test-script-state="notRunning"]'
 WIDTHS = {1280: 900, 360: 780}
-PATIENCE = 30_000  # milliseconds; enough on two slow cores that others use too
+PATIENCE = 1000 * processes.PATIENCE  # milliseconds
 # Whatever reaches further to the right than the window does; Streamlit's own side bar lies outside while it is closed.
 TOO_WIDE = """() => [...document.querySelectorAll('[data-testid="stMain"] *')]
   .filter(one => one.getBoundingClientRect().right > window.innerWidth + 1 && !one.closest('svg'))
@@ -50,31 +54,6 @@ def browser() -> Iterator[Browser]:
         opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
         yield opened
         opened.close()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@pytest.fixture(scope="session")
-def new_port() -> Callable[[], int]:
-    """Gives a port on which nothing listens."""
-    return free_port
-
-
-def wait_until_healthy(address: str, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + PATIENCE / 1000
-    while time.monotonic() < deadline:
-        assert process.poll() is None, f"the server ended with code {process.returncode}"
-        try:
-            with urllib.request.urlopen(f"{address}/_stcore/health", timeout=2) as answer:
-                if answer.status == 200:
-                    return
-        except OSError:
-            time.sleep(0.2)
-    raise AssertionError(f"{address} did not answer within {PATIENCE / 1000:.0f} seconds")
 
 
 @pytest.fixture(scope="session")
@@ -123,13 +102,14 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., st
                 text=True,
             )
         running.append(process)
-        wait_until_healthy(f"http://127.0.0.1:{port}", process)
+        address = f"http://127.0.0.1:{port}"
+        until(lambda: healthy(address, process), f"{address} answers", every=0.2)
         return str(json.loads((folder / "said.json").read_text())["open"])
 
     yield start
     for process in running:
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=processes.PATIENCE)
 
 
 class Looker:
@@ -139,9 +119,12 @@ class Looker:
         self.page = page
         self.errors: list[str] = []
         self.strangers: list[str] = []
+        self.asked = 0  # how often the browser has asked the server for a screen
+        self.waiting = False  # whether the server owes it one
         page.set_default_timeout(PATIENCE)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("request", self._note)
+        page.on("websocket", self._listen)
 
     def _note(self, request: Request) -> None:
         # The last is the style sheet of the provider that the tests sign in with: not a page of ours.
@@ -149,8 +132,38 @@ class Looker:
         if not request.url.startswith(inside):
             self.strangers.append(request.url)
 
+    def _listen(self, line: WebSocket) -> None:
+        line.on("framesent", self._sent)
+        line.on("framereceived", self._received)
+        line.on("close", lambda _: setattr(self, "waiting", False))
+
+    def _sent(self, frame: str | bytes) -> None:
+        if isinstance(frame, bytes) and BackMsg.FromString(frame).WhichOneof("type") == "rerun_script":
+            self.asked, self.waiting = self.asked + 1, True
+
+    def _received(self, frame: str | bytes) -> None:
+        if isinstance(frame, bytes):
+            told = ForwardMsg.FromString(frame)
+            if told.WhichOneof("type") == "script_finished" and told.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN:
+                self.waiting = False
+
+    def _until(self, holds: Callable[[], bool], what: str) -> None:
+        """Wait for what the browser and the server say to each other, which is heard only while the page is waited for."""
+        deadline = time.monotonic() + processes.PATIENCE
+        while not holds():
+            assert time.monotonic() < deadline, f"not within {processes.PATIENCE:.0f} seconds: {what}"
+            self.page.wait_for_timeout(20)
+
+    def does(self, step: Callable[[], Any]) -> None:
+        """Take a step that asks the server for a screen, and wait until it has come, however long either takes."""
+        before = self.asked
+        step()
+        self._until(lambda: self.asked > before, "the browser asks for a screen")
+        self.settled()
+
     def settled(self) -> None:
         self.page.wait_for_timeout(150)
+        self._until(lambda: not self.waiting, "the server has given the screen")
         self.page.wait_for_selector(SETTLED)
         self.page.wait_for_selector('[data-testid="stSkeleton"]', state="detached")
         self.page.wait_for_timeout(150)
@@ -162,12 +175,14 @@ class Looker:
         self.settled()
 
     def press(self, name: str) -> None:
-        self.page.get_by_role("button", name=name, exact=True).click()
-        self.settled()
+        if self.page.evaluate("document.activeElement?.matches('input, textarea')"):
+            # What was typed goes to the server first: a screen that comes under the pointer could swallow the press.
+            self.page.evaluate("document.activeElement.blur()")
+            self.settled()
+        self.does(self.page.get_by_role("button", name=name, exact=True).click)
 
     def go(self, name: str) -> None:
-        self.page.get_by_test_id("stSidebarNav").get_by_role("link", name=name, exact=True).click()
-        self.settled()
+        self.does(self.page.get_by_test_id("stSidebarNav").get_by_role("link", name=name, exact=True).click)
 
     def choose(self, label: str, option: str | re.Pattern[str]) -> None:
         box = self.page.get_by_role("combobox", name=label)
@@ -175,19 +190,17 @@ class Looker:
         box.evaluate("one => one.scrollIntoView({block: 'center'})")
         self.settled()
         box.click()
-        self.page.get_by_role("option", name=option, exact=True).click()
-        self.settled()
+        self.does(self.page.get_by_role("option", name=option, exact=True).click)
 
     def upload(self, name: str, content: bytes) -> None:
         chosen = {"name": name, "mimeType": "text/csv", "buffer": content}
-        self.page.locator('input[type="file"]').first.set_input_files(chosen)  # type: ignore[arg-type]
+        self.does(lambda: self.page.locator('input[type="file"]').first.set_input_files(chosen))  # type: ignore[arg-type]
         # The chip's words are cut in the middle when they are long; its label has the whole name.
         self.page.locator(f'[data-testid="stFileChip"][aria-label^="{name},"]').wait_for()
         self.settled()
 
     def sign_in(self, who: str) -> None:
-        self.page.get_by_test_id("stSidebarNav").get_by_role("link", name="Sign").click()
-        self.settled()
+        self.does(self.page.get_by_test_id("stSidebarNav").get_by_role("link", name="Sign").click)
         self.page.get_by_test_id("stRadio").get_by_text(who).click()
         self.settled()
         self.press("Sign in")
@@ -210,7 +223,7 @@ class Looker:
     def work(self, name: str, words: str) -> None:
         """Press a button behind which lies long work, and wait for the words that tell its end."""
         self.page.get_by_role("button", name=name, exact=True).click()
-        self.page.get_by_test_id("stMain").get_by_text(words).first.wait_for(timeout=6 * PATIENCE)
+        self.page.get_by_test_id("stMain").get_by_text(words).first.wait_for(timeout=3 * PATIENCE)
         self.settled()
 
     def sees(self, words: str) -> None:

@@ -82,8 +82,7 @@ def test_every_section_is_readable_on_a_wide_and_a_narrow_screen(full_url: str, 
     faults = []
     for at, (name, words) in enumerate(SECTIONS):
         looker.page.get_by_test_id("stRadio").get_by_text(name, exact=True).click()
-        looker.settled()
-        assert words in looker.text()
+        looker.sees(words)
         looker.look(f"3{at}-{name.lower().replace(' ', '-')}")
         for width, height in ((1280, 900), (360, 780)):
             looker.page.set_viewport_size({"width": width, "height": height})
@@ -99,9 +98,9 @@ def test_sections_are_chosen_by_keyboard_and_kept_in_the_address(full_url: str, 
     looker.open(address)
     looker.sign_in("DfE evaluator")
     looker.page.get_by_role("radio", name="What happened").focus()
-    looker.page.keyboard.press("ArrowRight")
-    looker.settled()
-    assert "This is no league table" in looker.text() and "section=Where" in looker.page.url
+    looker.does(lambda: looker.page.keyboard.press("ArrowRight"))
+    looker.sees("This is no league table")
+    looker.page.wait_for_url("**section=Where**")
     looker.page.get_by_text("Why ", exact=False).first.click()
     looker.settled()
     assert "Chosen by lot" in looker.text()

@@ -2,9 +2,9 @@
 
 import re
 import shutil
+import socket
 import ssl
 import subprocess
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +16,7 @@ from playwright.sync_api import Browser
 from pilots.access import LEAD, LOCAL_ADMINISTRATOR
 from pilots.accounts import save_account
 from pilots.storage import Store
+from tests.processes import PATIENCE, free_port, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -47,22 +48,27 @@ def certificate(folder: Path) -> None:
 
 
 @pytest.fixture
-def proxied(tmp_path: Path, new_port: Callable[[], int]) -> Iterator[tuple[int, int]]:
+def proxied(tmp_path: Path) -> Iterator[tuple[int, int]]:
     """Starts the proxy; gives its port and the one where it looks for the server."""
     program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
     if program is None or shutil.which("openssl") is None:
         pytest.skip("nginx or openssl is missing; install them with: apt-get install nginx-light openssl")
-    outside, inside = new_port(), new_port()
+    outside, inside = free_port(), free_port()
     certificate(tmp_path)
     server = sample().replace("listen 443 ssl", f"listen 127.0.0.1:{outside} ssl").replace("/etc/ssl", str(tmp_path))
     server = server.replace("127.0.0.1:8501", f"127.0.0.1:{inside}")
     (tmp_path / "nginx.conf").write_text(AROUND.format(folder=tmp_path, server=server), encoding="utf-8")
     process = subprocess.Popen([program, "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf")])
-    time.sleep(1)
-    assert process.poll() is None, (tmp_path / "error.log").read_text(encoding="utf-8")
+
+    def listens() -> bool:
+        assert process.poll() is None, (tmp_path / "error.log").read_text(encoding="utf-8")
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", outside)) == 0
+
+    until(listens, "the proxy listens")
     yield outside, inside
     process.terminate()
-    process.wait(timeout=20)
+    process.wait(timeout=PATIENCE)
 
 
 def test_the_proxy_of_the_operators_page(
@@ -91,6 +97,6 @@ def test_the_proxy_of_the_operators_page(
     store.close()
 
     request = urllib.request.Request(f"https://127.0.0.1:{outside}/", headers={"Host": HOST})
-    with urllib.request.urlopen(request, timeout=10, context=ssl._create_unverified_context()) as answer:
+    with urllib.request.urlopen(request, timeout=PATIENCE, context=ssl._create_unverified_context()) as answer:
         assert answer.headers["Strict-Transport-Security"].startswith("max-age=")
         assert answer.headers["X-Frame-Options"] == "DENY" and "script-src 'self'" in answer.headers["Content-Security-Policy"]

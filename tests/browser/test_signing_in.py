@@ -17,6 +17,7 @@ from pilots.accounts import add_development_accounts, save_account
 from pilots.sessions import end_sessions
 from pilots.storage import Store, audit
 from pilots.storage.sessions import SESSIONS
+from tests.processes import PATIENCE, free_port
 
 pytestmark = pytest.mark.browser
 NORTH_EAST = "E12000001"
@@ -60,7 +61,7 @@ def upload(server: str, cookies: str) -> int:
     address = f"{server}/_stcore/upload_file/nobody/1"
     request = urllib.request.Request(address, data=b"x", method="PUT", headers={"Cookie": cookies})
     with pytest.raises(HTTPError) as caught:
-        urllib.request.urlopen(request, timeout=10)
+        urllib.request.urlopen(request, timeout=PATIENCE)
     return caught.value.code
 
 
@@ -187,10 +188,10 @@ def test_an_account_that_is_closed_or_signed_out_by_others_is_out_at_once(servic
 
 @pytest.mark.slow
 def test_another_server_of_the_same_service_knows_who_signed_in(
-    service: Service, with_provider: Callable[..., str], looker: Any, new_port: Callable[[], int]
+    service: Service, with_provider: Callable[..., str], looker: Any
 ) -> None:
     """Two servers behind one address: a browser that is sent to the other one stays signed in, and is out on both."""
-    port = new_port()
+    port = free_port()
     with_provider(service.store.address, address=service.address, port=port)
     service.account("fay")
     looker.open(service.address)

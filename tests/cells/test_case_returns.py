@@ -11,9 +11,10 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from pilots.access import LOCAL_ADMINISTRATOR, Actor, NotAllowed
 from pilots.casereturns import Asked, MadeReturn, make_return
 from pilots.returns import submission_rows
 from pilots.storage import Store
+from tests.processes import PATIENCE, until
 
 NORTH_EAST, TERM = "E12000001", "2024/25 autumn"
 HARTLEPOOL, MIDDLESBROUGH = "E06000001", "E06000002"
@@ -299,7 +301,7 @@ LINES = st.lists(
 )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(LINES)
 def test_every_row_is_accounted_for(lines: list[tuple[str, ...]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -319,7 +321,7 @@ def test_every_row_is_accounted_for(lines: list[tuple[str, ...]]) -> None:
     assert in_term - faulty <= account.totals["requests"] <= in_term
 
 
-@settings(max_examples=2, deadline=None)
+@settings(max_examples=2)
 @given(st.lists(LINES, min_size=20, max_size=20))
 def test_engines_agree_on_random_files(lists: list[list[tuple[str, ...]]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -364,12 +366,26 @@ def listing(*folders: Path) -> dict[str, tuple[int, int]]:
 
 def reads(process: int, path: Path) -> bool:
     """Whether the process holds the file open at this moment."""
-    opened = f"/proc/{process}/fd"
-    for one in os.listdir(opened):
+    opened, found = f"/proc/{process}/fd", list[str]()
+    with suppress(OSError):  # it has ended since it was looked at
+        found = os.listdir(opened)
+    for one in found:
         with suppress(FileNotFoundError):  # closed since it was listed
             if os.readlink(f"{opened}/{one}") == str(path):
                 return True
     return False
+
+
+def interrupted(start: Callable[[], subprocess.Popen[bytes]], path: Path, how: signal.Signals) -> bool:
+    """Start a run and interrupt it as it reads; whether it was in time: a machine that stands still for a while is too late."""
+    running = start()
+    seen = (
+        until(lambda: reads(running.pid, path) or running.poll() is not None, "the run reads its file") and running.poll() is None
+    )
+    running.send_signal(how)
+    code = running.wait(timeout=PATIENCE)
+    assert code == 0 or seen, "the run failed before it was interrupted"
+    return code != 0
 
 
 @pytest.mark.parametrize(
@@ -391,11 +407,15 @@ def test_nothing_is_kept(tmp_path: Path, how: signal.Signals | None) -> None:
     typed = [sys.executable, "-m", "pilots", "cells", str(path), "--collection", "ehcp_process", "--region", NORTH_EAST]
     typed += ["--period", TERM, "--out", str(tmp_path / "made.csv"), "--setting", "memory_limit=400MB"]
     before = listing(work, temporary, store)
-    running = subprocess.Popen(typed, cwd=work, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    if how:
-        while not reads(running.pid, path):
-            assert running.poll() is None, "the run was over before it could be interrupted"
-            time.sleep(0.005)
-        running.send_signal(how)
-    assert (running.wait() == 0) is (how is None)
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    start = partial(subprocess.Popen, typed, cwd=work, env=environment, **quiet)
+    if how is None:
+        assert start().wait(timeout=PATIENCE) == 0
+    else:
+        tried = 1
+        while not interrupted(start, path, how):
+            assert tried < 20, "each run was over before it could be interrupted"
+            assert listing(work, temporary, store) == before
+            (tmp_path / "made.csv").unlink()
+            tried += 1
     assert listing(work, temporary, store) == before and (tmp_path / "made.csv").exists() is (how is None)

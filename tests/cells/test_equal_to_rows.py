@@ -81,7 +81,7 @@ def same_as_rows(rows: pd.DataFrame, weight: str | None, row_covariates: list[st
         assert found == pytest.approx(error, rel=1e-9), cluster
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, suppress_health_check=list(HealthCheck))
 @given(
     seed=st.integers(0, 10_000),
     weight=st.sampled_from([None, "w"]),

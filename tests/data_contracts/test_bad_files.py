@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-import time
+import resource
 from types import ModuleType
 from typing import Any
 
@@ -16,13 +16,22 @@ OF_A_PROGRAM = re.compile(r"Traceback|Error\b|Exception|\.py\b|/work|0x|None|\{|
 
 
 CHECKED: dict[tuple[int, str], tuple[bytes, Report]] = {}
+SPENT: dict[tuple[int, str], float] = {}
+
+
+def processor_seconds() -> float:
+    """What this process and those that it has waited for have worked: a busy machine adds nothing."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 def checked(case: Any, contexts: dict[str, Context]) -> tuple[bytes, Report]:
     """Bytes and report of a case; the heavy ones are made and checked once."""
     if (case.item, case.name) not in CHECKED:
         content = case.content()
+        begun = processor_seconds()
         CHECKED[case.item, case.name] = content, check(case.loaded(), case.filename, content, case.known(contexts), case.limits)
+        SPENT[case.item, case.name] = processor_seconds() - begun
     return CHECKED[case.item, case.name]
 
 
@@ -80,12 +89,11 @@ def test_a_line_break_in_a_cell_shifts_no_row_number(bad_files: ModuleType, cont
     assert [(finding.rule, finding.row, finding.cell) for finding in report.findings] == [("types.not_a_number", 6, "C6")]
 
 
-def test_heavy_workbooks_are_done_with_quickly(bad_files: ModuleType, contexts: dict[str, Context]) -> None:
-    for case in (case for case in bad_files.CASES if case.item in {16, 17, 18, 19}):
-        content, _ = checked(case, contexts)
-        begun = time.perf_counter()
-        check(CONTRACT, case.filename, content, contexts["ehcp_process"], case.limits)
-        assert time.perf_counter() - begun < 15, case.name
+def test_heavy_workbooks_are_given_up_with_little_work(bad_files: ModuleType, contexts: dict[str, Context]) -> None:
+    heavy = [case for case in bad_files.CASES if case.item in {16, 17, 18, 19}]
+    for case in heavy:
+        checked(case, contexts)
+    assert {case.name: SPENT[case.item, case.name] for case in heavy if SPENT[case.item, case.name] > 30} == {}
 
 
 def test_the_bomb_is_small_until_unpacked(bad_files: ModuleType) -> None:

@@ -210,7 +210,7 @@ def in_worker(code: str) -> subprocess.CompletedProcess[bytes]:
     """Run code in a process that has set the worker's limits on itself."""
     folder = str(Path(worker.__file__).parent)
     start = f"import sys; sys.path.insert(0, {folder!r}); import worker; worker.limit(300_000_000, 2)\n"
-    return subprocess.run([sys.executable, "-c", start + code], capture_output=True, env={}, timeout=60)
+    return subprocess.run([sys.executable, "-c", start + code], capture_output=True, env={}, timeout=600)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the limits of memory and files are Linux's")

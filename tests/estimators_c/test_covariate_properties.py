@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaluation import AGGREGATES, NotEstimable, Panel, Result, estimate
@@ -24,7 +24,7 @@ CALLS: list[tuple[str, dict[str, Any]]] = [
 ]
 IDS = ["-".join([aggregate, *map(str, options.values())]) for aggregate, options in CALLS]
 DRAWN = {"seed": st.integers(0, 10_000), "missing": st.sampled_from([0.0, 0.06]), "weighted": st.booleans()}
-often = settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+often = settings(max_examples=4)
 
 
 def run(frame: pd.DataFrame, aggregate: str, options: dict[str, Any], weighted: bool, covariates: tuple[str, ...]) -> Result:

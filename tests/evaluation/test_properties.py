@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from evaluation import AGGREGATES, Panel, Result, estimate
@@ -27,7 +27,7 @@ CALLS: list[tuple[str, str, dict[str, Any]]] = [
 IDS = ["-".join([name, aggregate, *map(str, options.values())]) for name, aggregate, options in CALLS]
 # Panels small enough to be drawn often: seed, share of cells missing, weighted or not.
 DRAWN = {"seed": st.integers(0, 10_000), "missing": st.sampled_from([0.0, 0.06]), "weighted": st.booleans()}
-often = settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+often = settings(max_examples=6)
 
 
 def starts_for(name: str, options: dict[str, Any]) -> tuple[int, ...]:

@@ -63,7 +63,7 @@ def digest(golden: Path, shuffle: str, seed: str, threads: str) -> str:
     names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
     environment = {"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": seed, **dict.fromkeys(names, threads)}
     command = [sys.executable, "-c", SCRIPT, str(golden / "panel_unbalanced.csv"), shuffle, str(golden / "panel.csv")]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 

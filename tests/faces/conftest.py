@@ -82,7 +82,7 @@ class Screen:
     """The screens as one reader sees them, without a browser."""
 
     def __init__(self) -> None:
-        self.app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+        self.app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=600)
         self.run()
 
     def run(self) -> None:

@@ -4,7 +4,6 @@ import json
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Callable
 from urllib.error import HTTPError
@@ -16,6 +15,7 @@ from pilots.accounts import development_sign_in
 from pilots.commands.serve import DEMONSTRATION_URL, address_of_store, screens
 from pilots.storage import Store
 from pilots.storage.store import DEFAULT_URL
+from tests.processes import PATIENCE, free_port, healthy, until
 
 
 def test_a_port_in_use_is_told_and_nothing_is_made(command: Callable[..., Result]) -> None:
@@ -39,33 +39,22 @@ def test_the_screens_are_found() -> None:
 
 
 def test_the_server_answers_on_loopback_and_ends_when_told(database: str) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     typed = [sys.executable, "-m", "pilots", "serve", "--port", str(port), "--json"]
     process = subprocess.Popen(typed, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
-        healthy = False
-        deadline = time.monotonic() + 60
-        while not healthy and time.monotonic() < deadline and process.poll() is None:
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=2) as answer:
-                    healthy = answer.status == 200
-                    headers = answer.headers
-            except OSError:
-                time.sleep(0.2)
-        assert healthy
+        headers = until(lambda: healthy(f"http://127.0.0.1:{port}", process), "the server answers", every=0.2)
         policy = headers["Content-Security-Policy"]
         assert "script-src 'self' 'sha256-" in policy and "unsafe-eval" not in policy
         assert headers["X-Frame-Options"] == "DENY" and headers["X-Content-Type-Options"] == "nosniff"
         for hidden in ("metrics", "agent/openapi.json"):
             with pytest.raises(HTTPError, match="404"):
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/{hidden}", timeout=5)
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/{hidden}", timeout=PATIENCE)
         with pytest.raises(HTTPError, match="401"):
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/upload_file/x/1", timeout=5)
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/upload_file/x/1", timeout=PATIENCE)
     finally:
         process.terminate()
-    said, _ = process.communicate(timeout=30)
+    said, _ = process.communicate(timeout=PATIENCE)
     told = json.loads(said)
     assert told.pop("open").startswith(f"http://127.0.0.1:{port}/?key=")
     assert told == {"url": f"http://127.0.0.1:{port}", "store": database, "demonstration": False}

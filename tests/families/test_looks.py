@@ -55,7 +55,7 @@ def test_two_looks_by_the_bivariate_normal() -> None:
     assert 1 - inside == pytest.approx(spending(0.9), abs=1e-6)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(gaps=st.lists(st.floats(0.02, 1.0), min_size=1, max_size=6), alpha=st.sampled_from([0.01, 0.05, 0.1]))
 def test_all_error_is_spent_whatever_the_steps(gaps: list[float], alpha: float) -> None:
     shares = np.cumsum(gaps) / np.sum(gaps)
@@ -136,7 +136,7 @@ def test_own_inference() -> None:
     assert json.loads(json.dumps(early.to_dict(), allow_nan=False))["lower"] is None
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(statistic=st.floats(0, 6), held=st.integers(1, 5), df=st.sampled_from([5.0, 20.0, inf]))
 def test_adjusted_p_says_the_same_as_the_boundary(statistic: float, held: int, df: float) -> None:
     found = look(TERMLY[:held], statistic, 1.0, df)

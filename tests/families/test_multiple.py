@@ -48,7 +48,7 @@ def slowly(statistics: np.ndarray, null: np.ndarray) -> list[float]:
     return out
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10_000), count=st.integers(1, 8))
 def test_stepdown_is_the_published_algorithm(seed: int, count: int) -> None:
     random = np.random.Generator(np.random.PCG64(seed))

@@ -306,7 +306,7 @@ def test_from_a_result_by_region() -> None:
 effects = st.lists(st.tuples(st.floats(-50, 50), st.floats(0.1, 20)), min_size=3, max_size=9)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(pairs=effects, shift=st.floats(-100, 100), scale=st.floats(0.1, 10))
 def test_units_and_order_change_nothing(pairs: list[tuple[float, float]], shift: float, scale: float) -> None:
     y, e = (np.array(column) for column in zip(*pairs, strict=True))
@@ -317,7 +317,7 @@ def test_units_and_order_change_nothing(pairs: list[tuple[float, float]], shift:
     assert first.prediction_lower <= first.lower and first.upper <= first.prediction_upper
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(pairs=effects)
 def test_shrunken_effects_lie_inside_their_intervals_and_ranks_make_sense(pairs: list[tuple[float, float]]) -> None:
     y, e = (np.array(column) for column in zip(*pairs, strict=True))

@@ -78,7 +78,7 @@ def test_every_closed_form_is_tested() -> None:
 
 @pytest.mark.parametrize(("name", "aggregates", "options"), CASES)
 @given(seed=st.integers(0, 10**6), periods=st.integers(4, 8), never=st.booleans())
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 def test_closed_form_is_the_estimators_own(
     name: str, aggregates: tuple[str, ...], options: dict[str, Any], seed: int, periods: int, never: bool
 ) -> None:

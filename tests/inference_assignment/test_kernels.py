@@ -60,7 +60,7 @@ def test_group_time_kernel_equals_refits(
     control=st.sampled_from(["never_treated", "not_yet_treated"]),
     weighted=st.booleans(),
 )
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_group_time_kernel_property(
     seed: int,
     design: tuple[int, str],

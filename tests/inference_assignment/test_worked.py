@@ -73,7 +73,7 @@ def test_interval_ends_are_where_the_test_turns(
 
 
 @given(seed=st.integers(0, 10**6), scale=st.sampled_from([-3.0, 0.01, 200.0]), statistic=st.sampled_from(["t", "coefficient"]))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_units_of_measurement_and_levels_change_nothing(
     seed: int, scale: float, statistic: str, partnerships: Callable[..., Panel], run: Callable[..., Inference]
 ) -> None:
@@ -143,7 +143,7 @@ def test_sign_change_interval_by_hand(two_periods: Callable[..., Panel], run: Ca
 
 
 @given(effects=st.lists(st.floats(-5, 5, allow_nan=False).map(lambda x: round(x, 3)), min_size=5, max_size=8, unique=True))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_sign_change_against_plain_enumeration(
     effects: list[float], two_periods: Callable[..., Panel], run: Callable[..., Inference]
 ) -> None:

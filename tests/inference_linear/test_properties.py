@@ -30,7 +30,7 @@ def numbers(result, scale=1.0):
     return np.array(out)
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(name=NAMES, seed=st.integers(0, 1_000), scale=st.sampled_from([-3.0, 0.01, 250.0]))
 def test_levels_scale_and_row_order_change_nothing(plain, name, seed, scale):
     d = plain.frame(seed)
@@ -43,7 +43,7 @@ def test_levels_scale_and_row_order_change_nothing(plain, name, seed, scale):
     assert numbers(other, scale) == pytest.approx(numbers(one), rel=1e-5, abs=1e-7)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(
     name=NAMES,
     seed=st.integers(0, 1_000),

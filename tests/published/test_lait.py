@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pilots.__main__ import pilots
@@ -124,7 +124,6 @@ def test_a_release_of_ees_still_refuses_small_powers_of_ten(store: Store, make_c
     assert [row["found"] for row in brought.sections["unreadable"]] == ["8.4E-2"]
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(min_value=1e-9, max_value=1e9), min_size=1))
 def test_every_spelling_of_a_number_is_that_number_to_the_last_bit(numbers: list[float]) -> None:
     texts = [spelling.format(number) for number in numbers for spelling in ("{:.16e}", "{:.16E}", "{:.20f}")]

@@ -14,6 +14,7 @@ from pilots.life import AT_SUBMISSION, NOT_SENT, STATES, NotPossible
 from pilots.receipts import Receipt
 from pilots.returns import ReturnNotAccepted
 from pilots.storage import Store, audit
+from tests.processes import PATIENCE
 from tests.returns.threads import side_by_side
 
 EHCP, NORTH_EAST, TERM = "ehcp_process", "E12000001", "2023/24 autumn"
@@ -215,7 +216,7 @@ def at_once(tasks: list[Callable[[], object]]) -> list[object]:
     gate = threading.Barrier(len(tasks))
 
     def begun(task: Callable[[], object]) -> object:
-        gate.wait(timeout=20)
+        gate.wait(timeout=PATIENCE)
         return task()
 
     return side_by_side([partial(begun, task) for task in tasks])

@@ -15,6 +15,7 @@ from pilots.returns import ReturnNotAccepted
 from pilots.storage import Store, audit
 from pilots.storage import store as store_module
 from pilots.storage.blobs import kept_bytes
+from tests.processes import PATIENCE
 from tests.returns.threads import side_by_side
 
 EHCP, NORTH_EAST, NORTH_WEST, TERM = "ehcp_process", "E12000001", "E12000002", "2023/24 autumn"
@@ -305,7 +306,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch, tasks: list[Callable[[], object]]) 
 
     def waits(*given: Any) -> Report:
         report = check(*given)
-        gate.wait(timeout=20)
+        gate.wait(timeout=PATIENCE)
         return report
 
     monkeypatch.setattr(uploads, "check_corrected", waits)

@@ -281,7 +281,7 @@ def test_no_error_where_one_cluster_is_left_is_said(small: Make) -> None:
         effect(panel, Ask("group_time", cluster="nothing"))
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(shift=st.floats(-100, 100), scale=st.floats(0.1, 50))
 def test_readings_do_not_hang_on_units_of_measurement(small: Make, shift: float, scale: float) -> None:
     panel = small(effect=2.0, starts=(4, 5), seed=4)

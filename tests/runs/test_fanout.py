@@ -6,8 +6,8 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from pilots.standing import standing
 from pilots.storage import Store
 from pilots.storage.base import now
 from tests.databases import on_sqlite_only
+from tests.processes import PATIENCE, halted, until
 from tests.runs.small import small_plan
 
 workers_alone = on_sqlite_only(
@@ -88,12 +89,9 @@ def worked_on(store: Store, whole: bool = False) -> list[str]:
 
 def killed(store: Store, typed: Sequence[str], how: Callable[[subprocess.Popen[bytes]], None], workers: str = "1") -> int:
     """Evaluate until the first outcome is kept, then end it; the exit code."""
-    run = subprocess.Popen(**call(store, *typed, workers=workers), start_new_session=True)
-    deadline = time.monotonic() + 300
-    while not kept(store) and run.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
-    how(run)
-    return run.wait()
+    with halted("insert pieces", **call(store, *typed, workers=workers)) as run:
+        how(run)
+    return run.returncode
 
 
 @pytest.mark.slow
@@ -131,14 +129,10 @@ def workers_of(parent: int) -> list[int]:
 
 
 def gone(process: int) -> bool:
-    """Whether it has ended, within half a minute."""
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        state = Path(f"/proc/{process}/stat")
-        if not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z":
-            return True
-        time.sleep(0.05)
-    return False
+    """Whether it has ended."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    return True
 
 
 @pytest.mark.slow
@@ -161,7 +155,8 @@ def test_two_workers_killed_go_on_to_the_same_digests(
 
     code = killed(ready, asked, kill, workers="2")
     said = capfd.readouterr().err
-    assert len(workers) == 2 and all(gone(one) for one in workers), "nobody works on alone"
+    assert len(workers) == 2
+    until(lambda: all(gone(one) for one in workers), "somebody works on alone")
     if whom == "parent":
         assert code == -signal.SIGKILL
     else:
@@ -295,7 +290,7 @@ def test_pieces_go_out_while_others_are_still_made_by_the_thread_that_called() -
         for piece in range(6):
             threads.append(threading.current_thread())
             if piece == 5:
-                waited.append(STARTED.wait(timeout=30))
+                waited.append(STARTED.wait(timeout=PATIENCE))
             yield piece
 
     found = dict(fan_out(started, made(), 6, Workers(2, "threading"), lambda piece, share, what: None))

@@ -172,7 +172,7 @@ def test_the_critical_value_of_the_first_stage_by_simulation(drawn: Drawn) -> No
         assert (draws.max(axis=1) > critical).mean() == pytest.approx(0.05, abs=0.003)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 10_000), st.floats(0.01, 100), st.floats(-5, 5), st.integers(1, 3))
 def test_units_and_effects_move_the_sets_with_them(seed: int, scale: float, effect: float, post: int) -> None:
     estimates, covariance = _drawn(seed, 3, post)
@@ -191,7 +191,7 @@ def test_units_and_effects_move_the_sets_with_them(seed: int, scale: float, effe
         assert (b.lower / scale, b.upper / scale) == pytest.approx((a.lower, a.upper), abs=tolerance)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 10_000), st.integers(1, 4))
 def test_more_violation_never_makes_a_set_shorter(seed: int, post: int) -> None:
     estimates, covariance = _drawn(seed, 4, post)

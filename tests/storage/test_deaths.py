@@ -25,6 +25,7 @@ from pilots.storage import Store
 from pilots.storage.checks import CHECKED, RECEIVED, REPEATED
 from pilots.storage.submissions import stored_rows, stored_submissions
 from pilots.typed_rows import digest
+from tests.processes import until
 
 DEATHS = int(os.environ.get("PILOTS_DEATHS", "40"))
 EHCP, TERMS = "ehcp_process", ("2021/22 autumn", "2022/23 autumn", "2023/24 autumn")
@@ -46,7 +47,7 @@ def start(any_url: str, tmp_path: Path) -> Iterator[Start]:
         told = tmp_path / f"{made}.told"
         job = {"url": any_url, "region": region, "term": term, "content": content.decode(), "told": str(told)}
         assert zygote.stdin is not None and zygote.stdout is not None
-        zygote.stdin.write(json.dumps({**job, "gate": "", "reason": "Again.", "sign": True, **more}) + "\n")
+        zygote.stdin.write(json.dumps({**job, "gate": "", "halt": "", "reason": "Again.", "sign": True, **more}) + "\n")
         zygote.stdin.flush()
         return int(zygote.stdout.readline()), told
 
@@ -61,10 +62,7 @@ def lines(told: Path) -> list[list[str]]:
 
 
 def waited_for(told: Path, word: str) -> list[list[str]]:
-    deadline = time.monotonic() + 120
-    while word not in [line[0] for line in lines(told)]:
-        assert time.monotonic() < deadline, f"a process did not come to “{word}”"
-        time.sleep(0.001)
+    until(lambda: word in [line[0] for line in lines(told)], f"a process comes to “{word}”", every=0.001)
     return lines(told)
 
 
@@ -96,8 +94,11 @@ def test_killed_at_any_moment_every_receipt_stands_and_a_retry_does_no_harm(any_
     for death in range(DEATHS):
         region, term = next(places)
         content = ehcp_csv(region, term, 100 + death)
-        number, told = start(region, term, content)
-        if death % 20 == 0:  # how long each part takes, as busy as the machine is now; this one is killed at its end
+        halt = told_in_order[death % 20 - 1] if death % 20 in (1, 2, 3) else ""  # killed before the next part, for certain
+        number, told = start(region, term, content, halt=halt)
+        if halt:
+            waited_for(told, halt)
+        elif death % 20 == 0:  # how long each part takes, as busy as the machine is now; this one is killed at its end
             for before, after in pairwise(told_in_order):
                 waited_for(told, before)
                 began = time.monotonic()
@@ -122,7 +123,7 @@ def test_killed_at_any_moment_every_receipt_stands_and_a_retry_does_no_harm(any_
     _whole(store)
     print(f"{DEATHS} deaths on {store.engine.dialect.name}; the last thing told was: {reached}")
     if DEATHS >= 40:
-        assert reached["ready"] and reached["checked"] and reached["submitted"] + reached["signed_off"] + reached["end"] > 2
+        assert min(reached["ready"], reached["checked"], reached["submitted"], reached["end"]) >= 2
     store.close()
 
 
