@@ -114,7 +114,7 @@ def panel_model(panel: Panel, at: int, options: Mapping[str, Any] | None = None)
     units, when = np.divmod(seen, weights.shape[1])
     parts = [_period_basis(weights, group == code)[units, when] for code in np.unique(group)]
     outcome = panel.values[at].ravel()[seen] * root
-    codes = np.unique(units, return_inverse=True)[1]
+    codes = np.cumsum(np.diff(units, prepend=units[:1]) > 0)  # cells come unit by unit
     model = WorkingModel(root, np.hstack(parts) * root[:, None], codes, outcome, seen)
     if asked.get("covariates") != "by_period" or panel.covariate_values is None:
         return model
@@ -143,13 +143,19 @@ def _span(model: WorkingModel, columns: np.ndarray) -> np.ndarray:
 def least_squares_row(model: WorkingModel, target: np.ndarray) -> Row | None:
     """The coefficient of a column (n, scaled) by least squares beside the effects; None where it is not identified."""
     column = model.residual(target[:, None])[:, 0]
-    size = float(column @ column)
-    if size <= RANK * max(float(target @ target), np.finfo(float).tiny):
+    size = _size(column, target)
+    if size is None:
         return None
     weights = column / size
     estimate = float(weights @ model.outcome)
     residual = model.residual(model.outcome[:, None])[:, 0] - estimate * column
     return Row(model, weights, column[:, None], weights[:, None], residual, estimate, "treated")
+
+
+def _size(column: np.ndarray, target: np.ndarray) -> float | None:
+    """Square of what the effects leave of a target; None where that is nothing."""
+    size = float(column @ column)
+    return size if size > RANK * max(float(target @ target), np.finfo(float).tiny) else None
 
 
 def prepare(result: Scored, cluster: str | None) -> Prepared:
@@ -217,11 +223,13 @@ class _Shape:
 def _shapes(panel: Panel, model: WorkingModel, weights: np.ndarray, out: list[_Shape | None]) -> list[_Shape | None]:
     """Shapes from weights (K × n, scaled), put into `out`; None where levels of units or periods remain in them."""
     norms = np.sqrt((weights**2).sum(axis=1))
-    free = np.sqrt(((weights.T - model.residual(weights.T)) ** 2).sum(axis=0)) <= LEVELS * norms
     names, shapes = _directions(panel, model)
-    columns = model.residual(np.column_stack(shapes))
-    whole = least_squares_row(model, shapes[-1])
-    along = weights @ np.column_stack(shapes)
+    given = np.column_stack(shapes)
+    both = model.residual(np.hstack([given, weights.T]))
+    columns, left = both[:, : len(names)], both[:, len(names) :]
+    free = np.sqrt(((weights.T - left) ** 2).sum(axis=0)) <= LEVELS * norms
+    size = _size(columns[:, -1], shapes[-1])
+    along = weights @ given
     for k, w in enumerate(weights):
         fits = [j for j in range(len(names)) if abs(along[k, j] - 1) < ONE]
         if not free[k] or norms[k] == 0:
@@ -229,9 +237,9 @@ def _shapes(panel: Panel, model: WorkingModel, weights: np.ndarray, out: list[_S
             continue
         own, direction = (columns[:, fits[0]], names[fits[0]]) if fits else (w / norms[k] ** 2, "weights")
         a, c, beside = own[:, None], w[:, None], None
-        if whole is not None and abs(along[k, -1]) < ONE:
-            a, c = np.hstack([a, whole.columns]), np.hstack([c, whole.coefficients])
-            beside = whole.columns[:, 0], whole.weights
+        if size is not None and abs(along[k, -1]) < ONE:
+            beside = columns[:, -1], columns[:, -1] / size
+            a, c = np.column_stack([own, beside[0]]), np.column_stack([w, beside[1]])
         out.append(_Shape(w, a, c, direction, beside))
     return out
 
@@ -335,5 +343,6 @@ class ByShape:
 
 def cells_of(row: Row, codes: np.ndarray, periods: int) -> tuple[np.ndarray, np.ndarray]:
     """Clusters that the row's model observes, and their number (0, 1, …) for each of its cells, from codes of units (N)."""
-    present, numbers = np.unique(codes[row.model.cell // periods], return_inverse=True)
-    return present, numbers
+    mine = codes[row.model.cell // periods]
+    seen = np.bincount(mine) > 0
+    return np.flatnonzero(seen), (np.cumsum(seen) - 1)[mine]
