@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import optimize, special
 
 NODES = 256  # Gauss–Legendre nodes for τ from 0 to infinity
 
@@ -60,18 +60,24 @@ def restricted_log_likelihood(turned: Turned, tau2: np.ndarray) -> np.ndarray:
 def reml(turned: Turned) -> float:
     """τ² by restricted maximum likelihood, 0 or more: the best root of its derivative, or 0."""
 
-    def slope(tau2: float) -> float:
-        found = turned.at(np.array([tau2]))
-        lost = (found.weight**2 * turned.x**2).sum() / found.information[0]
-        return float((found.weight**2 * found.rest**2).sum() - (found.weight.sum() - lost))
+    def slope(tau2: np.ndarray) -> np.ndarray:
+        found = turned.at(tau2)
+        lost = (found.weight**2 * turned.x**2).sum(axis=-1) / found.information
+        return np.asarray((found.weight**2 * found.rest**2).sum(axis=-1) - (found.weight.sum(axis=-1) - lost))
 
     # Beyond the squares around the mean plus the largest variance the derivative is negative.
     unturned = turned.basis @ turned.y
     top = float(((unturned - unturned.mean()) ** 2).sum() + turned.size.max())
     grid = np.concatenate([[0.0], np.geomspace(top * 1e-8, top, 200)])
-    slopes = np.array([slope(one) for one in grid])
+    slopes = slope(grid)
     down = np.flatnonzero((slopes[:-1] > 0) & (slopes[1:] <= 0))
-    roots = [0.0, *(float(optimize.brentq(slope, grid[k], grid[k + 1], xtol=top * 1e-14)) for k in down)]
+    roots = [
+        0.0,
+        *(
+            float(optimize.brentq(lambda one: float(slope(np.asarray(one))), grid[k], grid[k + 1], xtol=top * 1e-14))
+            for k in down
+        ),
+    ]
     return roots[int(np.argmax(restricted_log_likelihood(turned, np.array(roots))))]
 
 
@@ -153,10 +159,10 @@ def _over_tau(turned: Turned) -> tuple[np.ndarray, np.ndarray]:
 
 def _mixture_quantile(middle: np.ndarray, error: np.ndarray, share: np.ndarray, quantile: float) -> float:
     """Quantile of a mixture of normal distributions."""
-    far = float(stats.norm.isf(min(quantile, 1 - quantile) / 10)) + 1
+    far = 1 - float(special.ndtri(min(quantile, 1 - quantile) / 10))
 
     def gap(value: float) -> float:
-        return float(share @ stats.norm.cdf((value - middle) / error)) - quantile
+        return float(share @ special.ndtr((value - middle) / error)) - quantile
 
     return _root(gap, float((middle - far * error).min()), float((middle + far * error).max()))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -152,7 +153,7 @@ def trend_under(study: Study, slope: float, critical: float) -> MissedTrend:
     trend = slope * np.concatenate([np.arange(-pre, 0), np.arange(1, len(study.contrast) + 1)])
     early, cross = study.covariance[:pre, :pre], study.covariance[pre:, :pre]
     passing, mean = inside_box(trend[:pre], early, critical)
-    parallel, _ = inside_box(np.zeros(pre), early, critical)
+    parallel = _passing(np.zeros(pre), early, critical)
     later = trend[pre:] + cross @ np.linalg.solve(early, mean - trend[:pre])
     towards = float(trend[:pre] @ np.linalg.solve(early, study.estimates[:pre]))
     size = float(trend[:pre] @ np.linalg.solve(early, trend[:pre])) / 2
@@ -175,20 +176,37 @@ def inside_box(mean: np.ndarray, covariance: np.ndarray, critical: float) -> tup
     Genz (1992): one coordinate after another is drawn inside its limits given those before, on a lattice (so no seed is needed);
     the product of the chances to be inside is the weight of a draw.
     """
-    count = len(mean)
     error = np.sqrt(np.diag(covariance))
     root = np.linalg.cholesky(covariance / np.outer(error, error))
-    shift = mean / error
-    places = np.outer(np.arange(POINTS) + 0.5, GENERATOR[:count]) / POINTS
-    uniform = np.abs(2 * (places % 1) - 1)
-    draws, weight = np.zeros((POINTS, count)), np.ones(POINTS)
-    for j in range(count):
-        given = shift[j] + draws[:, :j] @ root[j, :j]
-        low, high = (special.ndtr((end - given) / root[j, j]) for end in (-critical, critical))
-        weight = weight * (high - low)
-        draws[:, j] = special.ndtri(np.clip(low + uniform[:, j] * (high - low), 1e-300, 1 - 1e-16))
-    inside = weight @ (shift + draws @ root.T) / weight.sum()
+    weight, draws = _weighed(mean / error, root, critical, len(mean))
+    inside = mean / error + root @ (draws @ weight) / weight.sum()
     return float(weight.mean()), error * inside
+
+
+def _passing(mean: np.ndarray, covariance: np.ndarray, critical: float) -> float:
+    """The probability of `inside_box` alone."""
+    error = np.sqrt(np.diag(covariance))
+    root = np.linalg.cholesky(covariance / np.outer(error, error))
+    return float(_weighed(mean / error, root, critical, len(mean) - 1)[0].mean())
+
+
+def _weighed(shift: np.ndarray, root: np.ndarray, critical: float, wanted: int) -> tuple[np.ndarray, np.ndarray]:
+    """Weights of the lattice's draws, and the first coordinates that are wanted of them (wanted × POINTS)."""
+    draws, weight = np.zeros((wanted, POINTS)), np.ones(POINTS)
+    for j, uniform in enumerate(_lattice(len(shift))):
+        given = shift[j] + root[j, :j] @ draws[:j]
+        low, high = special.ndtr((-critical - given) / root[j, j]), special.ndtr((critical - given) / root[j, j])
+        weight *= high - low
+        if j < wanted:
+            draws[j] = special.ndtri(np.clip(low + uniform * (high - low), 1e-300, 1 - 1e-16))
+    return weight, draws
+
+
+@lru_cache(maxsize=4)
+def _lattice(count: int) -> np.ndarray:
+    """Points of the lattice, folded, count × POINTS."""
+    places = np.outer(GENERATOR[:count], np.arange(POINTS) + 0.5) / POINTS
+    return np.abs(2 * (places % 1) - 1)
 
 
 def _power(study: Study, powers: Sequence[float], level: float) -> PretrendPower | NotEstimable:
@@ -198,7 +216,7 @@ def _power(study: Study, powers: Sequence[float], level: float) -> PretrendPower
     if study.pre > len(GENERATOR):
         return NotEstimable(f"{study.pre} periods before are more than can be integrated over", f"Use before={len(GENERATOR)}.")
     early = study.covariance[: study.pre, : study.pre]
-    alarm = 1 - inside_box(np.zeros(study.pre), early, critical)[0]
+    alarm = 1 - _passing(np.zeros(study.pre), early, critical)
     trends = tuple(trend_under(study, _slope(study, power, critical, alarm), critical) for power in powers)
     significant = bool((np.abs(study.estimates[: study.pre]) > critical * np.sqrt(np.diag(early))).any())
     return PretrendPower(
@@ -226,7 +244,7 @@ def _slope(study: Study, power: float, critical: float, alarm: float) -> float:
     most = float(((critical + special.ndtri(power)) * np.sqrt(np.diag(early)) / -steps).min())
 
     def gap(slope: float) -> float:
-        return 1 - inside_box(slope * steps, early, critical)[0] - power
+        return 1 - _passing(slope * steps, early, critical) - power
 
     top = max(most, 0.0)
     while gap(top) < 0:
