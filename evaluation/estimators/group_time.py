@@ -437,8 +437,15 @@ def under_starts(
     cells = np.array(cells_of(panel, options)[:3])
     group, time, base = cells[:, cells[1] >= cells[0]]
     weight, size = unit_weights(panel, options)
-    both, at = (weight[:, time] * (weight[:, base] > 0)).T, known.transpose(2, 1, 0)[base]
-    changes = np.nan_to_num(panel.values[:, :, time] - panel.values[:, :, base]).transpose(0, 2, 1)
+    both = (weight[:, time] * (weight[:, base] > 0)).T
+    change = np.nan_to_num(panel.values[:, :, time] - panel.values[:, :, base]).transpose(0, 2, 1)
+    sides = comparison(panel, np.unique(cohorts), group, time, base, options).T
+    # contrasts of the same units under the same weights are one, of the sum of their changes
+    _, first, one = np.unique(np.column_stack([group, base, sides, both]), axis=0, return_index=True, return_inverse=True)
+    many = np.bincount(one.reshape(-1))
+    group, time, base, both = group[first], time[first], base[first], both[first]
+    changes = np.stack([[each[one.reshape(-1) == k].sum(axis=0) for k in range(len(first))] for each in change])
+    at = known.transpose(2, 1, 0)[base]
     effects, scores = np.empty((len(cohorts), len(changes))), np.empty((*cohorts.shape, len(changes)))
     step = max(1, BLOCK // at.size)
     for low in range(0, len(cohorts), step):
@@ -453,10 +460,10 @@ def under_starts(
             real = np.isfinite(found.estimates) & rows.treated.any(axis=1) & rows.compared.any(axis=1)
             estimates = np.where(real, found.estimates, 0.0).reshape(ways, -1)
             shares_of = (member @ size) * real.reshape(ways, -1)
-            total = shares_of.sum(axis=1, keepdims=True)
+            total = (shares_of * many).sum(axis=1, keepdims=True)
             share = np.divide(shares_of, total, out=np.full_like(shares_of, np.nan), where=total > 0)
             effects[part, o] = (share * estimates).sum(axis=1)
-            moved = np.where(shares_of > 0, estimates - effects[part, o, None], 0.0) / np.where(total > 0, total, 1.0)
+            moved = np.where(shares_of > 0, estimates - many * effects[part, o, None], 0.0) / np.where(total > 0, total, 1.0)
             own = np.where(real[:, None], found.scores, 0.0).reshape(member.shape)
             scores[part, :, o] = np.einsum("rp,rpn->rn", share, own) + size * np.einsum("rp,rpn->rn", moved, member)
     return effects, scores

@@ -183,12 +183,14 @@ def _propensity(rows: Rows) -> Propensity:
     beta[:, 0] = np.log(share / (1 - share))
     sign = np.where(treated, 1.0, -1.0)
 
-    def loss(at: np.ndarray) -> np.ndarray:
-        return np.asarray((weight * np.logaddexp(0.0, -sign * _times(x, at))).sum(axis=1) / total)
+    def loss(at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        index = _times(x, at)
+        small = np.exp(-np.abs(index))
+        fitted = np.where(index > 0, 1.0, small) / (1.0 + small)
+        return np.einsum("kr,kr->k", weight, np.log1p(small) + np.maximum(-sign * index, 0.0)) / total, fitted
 
-    value, moving = loss(beta), np.ones(len(x), bool)
+    (value, fitted), moving = loss(beta), np.ones(len(x), bool)
     for _ in range(STEPS):
-        fitted = _expit(_times(x, beta))
         slope = _mean(weight * (treated - fitted), x) / total[:, None]
         step = np.linalg.solve(_hessian(x, weight, fitted, rows.empty, total), slope[..., None])[..., 0]
         moving = (slope * step).sum(axis=1) > 1e-20
@@ -196,13 +198,13 @@ def _propensity(rows: Rows) -> Propensity:
             break
         length = np.where(moving, 1.0, 0.0)
         for _ in range(20):
-            new = loss(beta + length[:, None] * step)
+            new, fitted = loss(beta + length[:, None] * step)
             worse = new > value * (1 + 1e-12)
             if not worse.any():
                 break
             length = np.where(worse, length / 2, length)
         beta, value = beta + length[:, None] * step, new
-    fitted = np.minimum(_expit(_times(x, beta)), 1 - 1e-6)
+    fitted = np.minimum(fitted, 1 - 1e-6)
     inverse = np.linalg.inv(_hessian(x, weight, fitted, rows.empty, total)) / total[:, None, None]
     influence = (weight * (treated - fitted))[..., None] * (x @ inverse)
     cut = (rows.compared > 0) & (fitted >= TRIM)
@@ -215,10 +217,6 @@ def _hessian(x: np.ndarray, weight: np.ndarray, fitted: np.ndarray, empty: np.nd
     """Mean of w p (1 − p) x x', made invertible on columns that are empty and, by a hair, where all shares are 0 or 1."""
     hessian = _gram(x, weight * fitted * (1 - fitted)) / total[:, None, None]
     return hessian + np.eye(x.shape[2]) * (empty[:, :, None] + 1e-16)
-
-
-def _expit(index: np.ndarray) -> np.ndarray:
-    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(index, -500, 500))))
 
 
 def _gram(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
