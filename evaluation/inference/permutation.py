@@ -188,8 +188,8 @@ def _pairs_block(
     block = _contrasts(table, members, start, len(draws.starts), aggregate)
     rest = _comparison_scores(table, block, members)
     slots = _slot_scores(table, block, members, start, len(draws.starts))
-    teams = np.add.reduceat(slots, draws.team_first, axis=2) if slots.shape[2] else slots
-    square = np.stack([_dot(rest[i], rest[j]) + _dot(teams[i], teams[j]) for i, j in ((0, 0), (0, 1), (1, 1))])
+    teams = np.add.reduceat(slots, draws.team_first, axis=1) if slots.shape[1] else slots
+    square = np.stack([_dot(rest[i], rest[j]) + _dot(teams[i].T, teams[j].T) for i, j in ((0, 0), (0, 1), (1, 1))])
     return block.effect, square
 
 
@@ -263,26 +263,22 @@ def _comparison_scores(table: Pairs, block: _Block, members: np.ndarray) -> np.n
 
 
 def _slot_scores(table: Pairs, block: _Block, members: np.ndarray, start: np.ndarray, count: int) -> np.ndarray:
-    """Scores of atoms that start, in the order of the columns: 2 × R × S."""
-    out = np.zeros((2, *members.shape))
+    """Scores of atoms that start, in the order of the columns: 2 × S × R, so that numpy runs along the rows."""
+    out = np.zeros((2, members.shape[1], len(members)))
     fixed = bool((start == start[0]).all())
+    change, weight = table.change.transpose(0, 2, 1).copy(), table.weight.T.copy()
+    parts = block.treated_part.T.copy(), -block.compared_part.T
+    means = block.treated_mean.transpose(0, 2, 1).copy(), block.compared_mean.transpose(0, 2, 1).copy()
     for q in range(count):
-        if fixed:
-            row, column = np.arange(len(members))[:, None], np.flatnonzero(start[0] == q)
-        else:
-            row, column = np.nonzero(start == q)
-        atom = members[row, column]
-        for channel in range(2):
-            score = table.size[atom] * block.moved[channel][row, q]
-            sides = (
-                (table.start == q, block.treated_part, block.treated_mean[channel], 1.0),
-                (table.compare[q], block.compared_part, block.compared_mean[channel], -1.0),
-            )
-            for which, part, mean, sign in sides:
-                for p in np.flatnonzero(which):
-                    own = table.change[channel][atom, p] - mean[row, p] * table.weight[atom, p]
-                    score += sign * part[row, p] * own
-            out[channel][row, column] = score
+        row, column = (slice(None), np.flatnonzero(start[0] == q)) if fixed else np.nonzero(start == q)
+        atom = members.T[column, row]
+        score = [table.size[atom] * moved[row, q] for moved in block.moved]
+        for which, part, mean in zip((table.start == q, table.compare[q]), parts, means, strict=True):
+            for p in np.flatnonzero(which):
+                heavy, share = weight[p].take(atom), part[p, row]
+                for channel in range(2):
+                    score[channel] += share * (change[channel, p].take(atom) - mean[channel, p, row] * heavy)
+        out[:, column, row] = score
     return out
 
 
