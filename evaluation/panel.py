@@ -276,13 +276,13 @@ class Panel:
 
 def _rows(frame: Any, columns: Sequence[str]) -> pd.DataFrame:
     names = list(dict.fromkeys(columns))
-    native = nw.from_native(frame).lazy()
-    known = native.collect_schema().names()
+    plain = isinstance(frame, pd.DataFrame) and frame.columns.is_unique
+    native = None if plain else nw.from_native(frame).lazy()
+    known = list(frame.columns) if native is None else native.collect_schema().names()
     for name in names:
         if name not in known:
-            raise PanelError(f"There is no column {name!r}. The columns are: {', '.join(known)}.")
-    chosen = native.select(*names)
-    table = nw.to_native(chosen.collect("pandas"))
+            raise PanelError(f"There is no column {name!r}. The columns are: {', '.join(map(str, known))}.")
+    table = frame[names] if native is None else nw.to_native(native.select(*names).collect("pandas"))
     if table.empty:
         raise PanelError("The frame has no rows. Check the filter that made it.")
     return table.reset_index(drop=True)

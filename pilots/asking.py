@@ -13,8 +13,9 @@ from pilots.catalogue import Guardrail, Outcome, outcome, watched
 from pilots.costs import Spent, spent
 from pilots.errors import UserError
 from pilots.evidence import evidence, family, harms, joined, panel_for
+from pilots.figures import AUTHORITY, SCHOOL, by_school
 from pilots.frozen import Data
-from pilots.panels import AUTHORITY, SCHOOL, Question, by_school, question
+from pilots.panels import Question, question
 from pilots.periods import containing, parse
 from pilots.plans import EstimatorChoice, Plan
 from pilots.releases import Release

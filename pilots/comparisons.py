@@ -11,8 +11,8 @@ from pilots.access import Actor, check_actor_can
 from pilots.catalogue import Outcome, outcomes
 from pilots.decisions import reached
 from pilots.errors import UserError
+from pilots.figures import DENOMINATOR, NUMERATOR, returned_figures
 from pilots.life import ACCEPTED, SIGNED_OFF, SUBMITTED
-from pilots.panels import DENOMINATOR, NUMERATOR, returned_figures
 from pilots.periods import parse
 from pilots.places import current_authorities, names
 from pilots.storage import Store

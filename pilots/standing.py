@@ -11,7 +11,7 @@ import yaml
 
 from pilots import register
 from pilots.access import Actor, check_actor_can
-from pilots.catalogue import Outcome, outcome, publications
+from pilots.catalogue import YAML, Outcome, outcome, publications
 from pilots.panels import starts
 from pilots.periods import Period, parse
 from pilots.plans import Plan
@@ -139,7 +139,8 @@ def standing_now(store: Store, actor: Actor, plan: Plan) -> Standing:
 
 def deviations(sealed: str, run: str) -> Iterator[Deviation]:
     """The keys at which two plans differ, one entry each; keys within keys are named with a point between."""
-    yield from _differences(yaml.safe_load(sealed), yaml.safe_load(run), "")
+    before, after = (yaml.load(text, Loader=YAML) for text in (sealed, run))
+    yield from _differences(before, after, "")
 
 
 def _differences(planned: Any, here: Any, place: str) -> Iterator[Deviation]:

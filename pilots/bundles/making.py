@@ -30,8 +30,9 @@ from pilots.bundles.tables import (
 from pilots.catalogue import Outcome, outcome, publications, reform, reforms, watched
 from pilots.collections import REGISTER
 from pilots.demonstration.known import setting
+from pilots.figures import figures
 from pilots.frozen import Data, Frozen
-from pilots.panels import figures, question
+from pilots.panels import question
 from pilots.plans import Plan, load_plan
 from pilots.releases import Release
 from pilots.runs import Run, run

@@ -4,7 +4,8 @@ from typing import Any
 
 from evaluation import NotEstimable, Result
 from pilots.catalogue import Outcome, outcome
-from pilots.panels import SCHOOL, Question
+from pilots.figures import SCHOOL
+from pilots.panels import Question
 from pilots.periods import CALENDAR, parse
 from pilots.places import called
 from pilots.plans import Plan

@@ -73,6 +73,13 @@ def authorities() -> pd.DataFrame:
     return _authorities().copy()
 
 
+@cache
+def regions_of() -> dict[str, str]:
+    """Region of each of `authorities`, by code; nobody may change it."""
+    table = _authorities()
+    return dict(zip(table["authority"], table["region"], strict=True))
+
+
 def current_authorities(on: date | None = None) -> pd.DataFrame:
     """The authorities whose codes are in force on a day: 153 today.
 

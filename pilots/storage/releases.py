@@ -107,7 +107,9 @@ def released_rows(connection: Connection, reference: str, collection: str | None
     )
     if collection is not None:
         query = query.where(SUBMISSIONS.c.collection == collection)
-    return [dict(row) for row in connection.execute(query).mappings()]
+    found = connection.execute(query)
+    names = tuple(found.keys())  # asked of each of so many rows it would take as long as reading them
+    return [dict(zip(names, row, strict=True)) for row in found]
 
 
 def released_vintages(connection: Connection, reference: str) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ import pytest
 from pilots.catalogue import outcome
 from pilots.demonstration import Programme
 from pilots.demonstration.design import intensities, places, terms, time_on
-from pilots.panels import returned_figures
+from pilots.figures import returned_figures
 
 
 def places_of(made: Programme, collection: str) -> tuple[np.ndarray, np.ndarray]:

@@ -10,7 +10,7 @@ import pytest
 from data_contracts import contracts, load_contract
 from pilots import catalogue
 from pilots.catalogue import CatalogueError, guardrails, outcome, outcomes, publications, reforms, watched
-from pilots.panels import returned_figures
+from pilots.figures import returned_figures
 
 BESIDE = {"reform_register": "it says who is treated, and has no figures"}
 

@@ -23,8 +23,9 @@ from pilots.catalogue import outcome
 from pilots.commands import STOPPED
 from pilots.errors import UserError
 from pilots.fanout import HERE, Workers, fan_out, workers_set
+from pilots.figures import figures
 from pilots.frozen import Shared
-from pilots.panels import figures, question
+from pilots.panels import question
 from pilots.plans import Plan, named_plan, register_plan
 from pilots.releases import Release
 from pilots.standing import standing
@@ -219,7 +220,10 @@ def test_what_questions_share_is_read_once_and_is_what_each_would_read(ready: St
     shared = Shared(ready)
     together = [question(shared, release, plan, outcome(TWO[0]), spells) for _ in range(2)]
     assert figures(shared, release, outcome(TWO[0])) is figures(shared, release, outcome(TWO[0]))
-    assert {one.digest for one in together} == {alone.digest}
+    assert {one.digest for one in together} == {alone.digest} and together[0] is together[1]
+    others = (small_plan(level=0.9), small_plan(weights="denominator"), small_plan(comparison={"authorities": "same_regions"}))
+    alike = [question(shared, release, one, outcome(TWO[0]), spells) is together[0] for one in others]
+    assert alike == [True, False, False], "a panel is shared by plans that differ in nothing that it is made from"
     for one in together:
         for mine, theirs in ((one.panel, alone.panel), (one.path, alone.path)):
             assert np.array_equal(mine.values, theirs.values, equal_nan=True) and np.array_equal(mine.cohort, theirs.cohort)

@@ -9,8 +9,10 @@ import yaml
 
 from data_contracts import Context, check, load_contract
 from pilots.catalogue import Outcome
-from pilots.panels import _without_stopped, intensities, returned_figures, starts
+from pilots.figures import lines_of, returned_figures
+from pilots.panels import _without_stopped, intensities, starts
 from pilots.plans import Plan, load_plan, named_plan
+from pilots.storage.base import canonical_json
 
 HARTLEPOOL, STOCKTON = "E06000001", "E06000004"
 
@@ -109,3 +111,11 @@ def test_returns_of_an_earlier_contract_lack_what_came_later_and_no_more() -> No
     values = returned_figures(both, came_later).rows.dropna(subset="numerator")
     assert returned_figures(old, came_later).rows["numerator"].isna().all()
     assert set(values["period"]) == {"2023/24 spring"} and len(values) == int(new["requests_first_time"].notna().sum())
+
+
+@pytest.mark.parametrize("name", ["Leeds", "a],[b", '"],["'])
+def test_lines_are_the_rows_as_json_one_by_one_whatever_stands_in_them(name: str) -> None:
+    table = pd.DataFrame({"name": ["York", name, None], "value": [1.5, np.nan, 2.0], "count": pd.array([1, None, 3], "Int64")})
+    one_by_one = [canonical_json(["York", 1.5, 1]), canonical_json([name, None, None]), canonical_json([None, 2.0, 3])]
+    found = lines_of(table)
+    assert list(found) == sorted(one_by_one) and [one_by_one[at] for at in found.index] == list(found)

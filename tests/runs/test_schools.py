@@ -5,7 +5,7 @@ import pytest
 
 from pilots.catalogue import outcome, reform
 from pilots.errors import UserError
-from pilots.panels import figures, returned_figures
+from pilots.figures import figures, returned_figures
 from pilots.plans import PlanError, changed, named_plan
 from pilots.releases import rows_meant
 from pilots.schools import on_from, without_schools_beside
