@@ -1,5 +1,6 @@
 """Independent pieces of work side by side: on this machine's processes, or over a cluster by a backend of joblib's."""
 
+import gc
 import importlib
 import os
 import threading
@@ -128,7 +129,7 @@ def _calls(task: Callable[[T, Tell], A], pieces: Iterable[T], workers: Workers, 
     parent = None
     if workers.backend == PROCESSES:
         parent = os.getpid()
-        yield from [delayed(_ready)(task, parent)] * effective_n_jobs(workers.count)
+        yield from [delayed(_ready)(task.__module__, parent)] * effective_n_jobs(workers.count)
     for at, piece in enumerate(pieces):
         sent[at] = piece
         yield delayed(_numbered)(at, task, piece, parent)
@@ -147,9 +148,13 @@ def _make_known(workers: Workers) -> None:
         ) from error
 
 
-def _ready(task: Callable[[Any, Tell], Any], parent: int) -> tuple[int, None]:
-    """To be called, a process must have imported the task: that takes longer than many a piece, and no piece waits for it."""
+def _ready(module: str, parent: int) -> tuple[int, None]:
+    """Import what the task needs, which takes longer than many a piece; what stays for good is not looked through for garbage."""
     _end_with(parent)
+    gc.disable()
+    importlib.import_module(module)
+    gc.freeze()
+    gc.enable()
     return -1, None
 
 
