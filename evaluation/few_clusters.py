@@ -32,6 +32,21 @@ LABELS = {
     "ferman_pinto": "Ferman–Pinto",
     "sign_change": "Sign changes",
 }
+# Names, which begin with a capital inside a sentence too.
+NAMED = tuple(LABELS[key] for key in ("cr2", "clustered", "conley_taber", "ferman_pinto"))
+
+
+def in_text(label: str) -> str:
+    """Labels of `LABELS`, alone or put together, as they stand inside a sentence; names of people and of methods stay.
+
+    Args:
+        label: as `FewClusters.label` has it, for example “the more careful of Randomisation, t-statistic and Conley–Taber”.
+    """
+    for one in sorted(LABELS.values(), key=len, reverse=True):
+        name, _, kind = one.partition(", ")
+        plain = name if name in NAMED else f"{name[0].lower()}{name[1:]}"
+        label = label.replace(one, f"{plain} ({kind})" if kind else plain)
+    return label
 
 
 @dataclass(frozen=True)

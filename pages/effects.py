@@ -159,7 +159,7 @@ def power(question: dict[str, Any], run_id: str) -> None:
 def choices(question: dict[str, Any], run_id: str) -> None:
     """The effect under other reasonable choices, and by other estimators."""
     st.header("Other reasonable choices")
-    said(views.reading_of(question, "specifications"))
+    said(views.choices_words(question))
     shown(question, run_id, "specifications", views.refused(question, "specifications"))
     shown(question, run_id, "estimators")
     st.subheader("What each estimator assumes")

@@ -12,7 +12,7 @@ from pilots.access import REGIONAL, Actor, check_actor_can
 from pilots.catalogue import reforms
 from pilots.collections import REGISTER
 from pilots.life import ACCEPTED
-from pilots.periods import containing
+from pilots.periods import containing, london_day
 from pilots.places import authorities, partnerships
 from pilots.receipts import Receipt
 from pilots.storage import Store
@@ -41,7 +41,7 @@ def _accepted(store: Store) -> pd.DataFrame | None:
 def _context(accepted: pd.DataFrame | None) -> Context:
     known = tuple(reform.id for reform in reforms() if reform.id != LAUNCH)
     locked = None if accepted is None else accepted[["authority", "reform", "start"]]
-    return Context(authorities=authorities(), known_reforms=known, locked=locked, today=now().date())
+    return Context(authorities=authorities(), known_reforms=known, locked=locked, today=london_day(now()))
 
 
 def _told_of_lost_spells(report: Report, accepted: pd.DataFrame | None) -> Report:
@@ -179,4 +179,4 @@ def _launch() -> pd.DataFrame:
 def drawn_until(spells: pd.DataFrame) -> str:
     """The day (ISO text) up to which open spells are drawn: today, or the end of the term of a date that is still to come."""
     days: list[Any] = [day for name in ("start", "end") for day in spells[name] if day is not None and not pd.isna(day)]
-    return max([now().date(), *(containing(day, "term").end for day in days)]).isoformat()
+    return max([london_day(now()), *(containing(day, "term").end for day in days)]).isoformat()

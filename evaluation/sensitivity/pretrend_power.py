@@ -259,8 +259,13 @@ def _reading(study: Study, trends: Mapping[float, MissedTrend], significant: boo
         if significant
         else "No period before the reform differs from the last before it: that is by itself no reason to believe."
     )
-    missed = (
-        f"A difference in trends of {said(worst.slope)} a period would be noticed {100 * power:g}% of the time, and by itself "
-        f"moves the estimate by {said(worst.bias)}, {said(worst.bias_after_passing)} where it went unnoticed"
-    )
-    return f"{found} {missed}; the estimate is {said(study.estimate)}."
+    moved, end = "the estimate", f"the estimate is {said(study.estimate)}"
+    if len(study.meant) > 1:
+        moved = "the average of the event study, in which every period since the start counts alike,"
+        end = f"that average is {said(study.estimate)}, and need not equal the effect as a whole"
+    elif study.meant:
+        moved = "the effect in one period"
+        end = f"that effect is {said(study.estimate)}"
+    missed = f"A difference in trends of {said(worst.slope)} a period would be noticed {100 * power:g}% of the time."
+    moves = f"By itself it moves {moved} by {said(worst.bias)}, and by {said(worst.bias_after_passing)} where it went unnoticed"
+    return f"{found} {missed} {moves}; {end}."

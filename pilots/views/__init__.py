@@ -3,6 +3,7 @@
 from pilots.views.belief import (
     bends_picture,
     checks_table,
+    choices_words,
     concerns_words,
     design_card_table,
     drift_picture,
@@ -55,6 +56,7 @@ __all__ = [
     "bends_picture",
     "carriers_table",
     "checks_table",
+    "choices_words",
     "concerns_words",
     "cost_table",
     "described_table",

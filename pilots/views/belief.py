@@ -40,6 +40,13 @@ def reading_of(question: Question, name: str) -> str:
     return sentence(str(found.get("reading") or "")) if isinstance(found, Mapping) else ""
 
 
+def choices_words(question: Question) -> str:
+    """The reading of the effect under other choices, with the unit that its effects have; a refusal has none."""
+    said = reading_of(question, "specifications")
+    told = any(row.get("estimate") is not None for row in (part(question, "specifications") or {}).get("rows") or [])
+    return f"In {question['unit_label']}: {said[0].lower()}{said[1:]}" if said and told else said
+
+
 def locks_words(question: Question) -> str:
     """The rating in words, also the text for whoever does not see the locks."""
     rating = part(question, "rating")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from evaluation import ESTIMATORS
+from evaluation.few_clusters import in_text
 from evaluation.words import units_of
 from pilots.charts import Mark, number
 from pilots.tables import moment
@@ -91,7 +92,7 @@ def _basis(headline: Mapping[str, Any], digits: int) -> str:
     said = []
     if headline.get("method_label"):
         units = f", {headline['treated_units']} partnerships with the reform" if headline.get("treated_units") else ""
-        said.append(f"by {headline['method_label']}{units}")
+        said.append(f"by {in_text(headline['method_label'])}{units}")
     if headline.get("std_error") is not None:
         by = CLUSTER_WORDS[headline["cluster"]]
         said.append(f"standard error {headline['std_error']:.{digits}f}, clustered by {by}: {headline['clusters']} clusters")

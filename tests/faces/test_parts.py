@@ -96,12 +96,25 @@ def test_an_interval_without_an_end_is_said_not_to_be_known(full: dict[str, Any]
     assert (row["95% interval"], row["Standard error"]) == ("not known", "none")
 
 
+def test_other_choices_say_the_unit_of_their_effects(full: dict[str, Any]) -> None:
+    assert views.choices_words(full) == f"In {full['unit_label']}: over 48 choices the sign stays."
+    full["specifications"] = {
+        "rows": [],
+        "reading": "Cannot tell: no estimator of the plan estimates this effect in another way.",
+    }
+    assert views.choices_words(full) == full["specifications"]["reading"]
+
+
 def test_the_headline_by_a_method_for_few_partnerships(full: dict[str, Any]) -> None:
     full["headline"] |= {"method_label": "Randomisation, t-statistic", "treated_units": 9}
     words = views.headline_words(full)
-    assert "(p less than 0.001; by Randomisation, t-statistic, 9 partnerships with the reform; standard error 2.0" in words
+    assert "(p less than 0.001; by randomisation (t-statistic), 9 partnerships with the reform; standard error 2.0" in words
     full["headline"] |= {"upper": None, "std_error": None}
-    assert "95% interval \u221210.1 to no upper end (p less than 0.001; by Randomisation" in views.headline_words(full)
+    assert "95% interval \u221210.1 to no upper end (p less than 0.001; by randomisation" in views.headline_words(full)
+    both = "the more careful of Wild cluster bootstrap, weights by authority and CR2 with Bell–McCaffrey degrees of freedom"
+    full["headline"] |= {"method_label": both}
+    words = "the more careful of wild cluster bootstrap (weights by authority) and CR2 with Bell–McCaffrey degrees of freedom, 9"
+    assert words in views.headline_words(full)
 
 
 def test_sensitivity_is_drawn_for_drift_and_for_bends(full: dict[str, Any]) -> None:

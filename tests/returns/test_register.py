@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pandas as pd
 import pytest
@@ -131,9 +131,12 @@ def test_only_an_administrator_registers_and_a_lead_reads_own_regions(
     assert len(register.spells(store, staff["researcher"])) == 34
 
 
-def test_open_spells_are_drawn_until_today_or_the_end_of_a_later_term(store: Store, administrator: Actor) -> None:
+def test_open_spells_are_drawn_until_today_in_london_or_the_end_of_a_later_term(
+    store: Store, administrator: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spells = register.spells(store, administrator)
-    assert register.drawn_until(spells) == date.today().isoformat()
+    monkeypatch.setattr(register, "now", lambda: datetime(2026, 6, 30, 23, 30, tzinfo=UTC))  # past midnight in summer time
+    assert register.drawn_until(spells) == "2026-07-01"
     spells.loc[0, "start"] = date(2034, 2, 1)
     assert register.drawn_until(spells) == "2034-03-31"
 

@@ -10,6 +10,7 @@ import pytest
 
 from evaluation import NotEstimable, OptionError, Panel, estimate
 from evaluation.sensitivity import Bounds, PretrendPower, bounds, missed_trend, relative_magnitudes, smoothness
+from evaluation.sensitivity.study import said
 
 WINDOW = {"before": 4, "after": 3}
 
@@ -174,6 +175,10 @@ def test_everything_goes_into_plain_json(panel: Panel) -> None:
     plain = json.loads(json.dumps(power.to_dict(), allow_nan=False))
     assert [trend["power"] for trend in plain["trends"]] == pytest.approx([0.5, 0.8], abs=1e-5)
     assert "no reason to believe" in power.reading or "differs from the last before" in power.reading
+    last = f"; that average is {said(power.estimate)}, and need not equal the effect as a whole."
+    assert "moves the average of the event study, in which every period" in power.reading and power.reading.endswith(last)
+    first = missed_trend(result, **WINDOW, row="first")
+    assert isinstance(first, PretrendPower) and first.reading.endswith(f"; that effect is {said(first.estimate)}.")
 
 
 def test_order_of_rows_changes_no_number(panel: Panel) -> None:
