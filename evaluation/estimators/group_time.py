@@ -45,6 +45,7 @@ REMEDIES = {
     two_group.SINGULAR: "Use fewer covariates, add units, or use method='unadjusted'.",
 }
 BLOCK = 1_000_000  # numbers held at once while effects with covariates are made
+CACHED = 50_000  # and where starts are reassigned: few enough to stay near the processor
 
 
 def prepare(panel: Panel, options: Mapping[str, Any]) -> Panel | NotEstimable:
@@ -447,7 +448,7 @@ def under_starts(
     changes = np.stack([[each[one.reshape(-1) == k].sum(axis=0) for k in range(len(first))] for each in change])
     at = known.transpose(2, 1, 0)[base]
     effects, scores = np.empty((len(cohorts), len(changes))), np.empty((*cohorts.shape, len(changes)))
-    step = max(1, BLOCK // at.size)
+    step = max(1, CACHED // at.size)
     for low in range(0, len(cohorts), step):
         part = slice(low, low + step)
         start, ways = cohorts[part], len(cohorts[part])

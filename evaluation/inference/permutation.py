@@ -16,7 +16,7 @@ from scipy import sparse
 from evaluation.inference.assignment import Draws
 from evaluation.panel import NEVER, Panel
 
-HELD = 1_200_000  # numbers held at once in one array
+HELD = 400_000  # numbers held at once in one array: few enough to stay near the processor
 ROUNDING = 1e-12
 
 
