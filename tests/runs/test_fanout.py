@@ -116,9 +116,14 @@ def test_a_killed_evaluation_goes_on_and_ends_with_the_same_digest(ready: Store,
     assert killed(ready, ("evaluate", str(plan_file)), lambda run: run.kill()) == -signal.SIGKILL
     assert runs.runs(ready, LOCAL_ADMINISTRATOR) == [], "nothing half is stored as a run"
     assert list(kept(ready)) and worked_on(ready) == TWO[:1]
-    again = runs.evaluate(ready, LOCAL_ADMINISTRATOR, small_plan()).document
+    told: list[list[tuple[float, str]]] = [[], []]
+    say = [lambda share, words, mine=mine: mine.append((share, words)) for mine in told]
+    again = runs.evaluate(ready, LOCAL_ADMINISTRATOR, small_plan(), progress=say[0]).document
     assert worked_on(ready) == TWO, "what was finished is not estimated again"
-    undisturbed = runs.evaluate(ready, LOCAL_ADMINISTRATOR, small_plan()).document
+    undisturbed = runs.evaluate(ready, LOCAL_ADMINISTRATOR, small_plan(), progress=say[1]).document
+    for shares in ([share for share, _ in one] for one in told):
+        assert shares == sorted(shares) and shares[0] == 0.0
+    assert {one[-1] for one in told} == {(1.0, "2 of 2 outcomes")}
     assert again["results_digest"] == undisturbed["results_digest"] and worked_on(ready) == TWO + TWO
     assert again["questions"] == undisturbed["questions"]
 
