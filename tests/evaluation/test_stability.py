@@ -75,7 +75,12 @@ def plain(golden: Path) -> str:
 
 @pytest.mark.parametrize(
     ("shuffle", "seed", "threads"),
-    [("no", "0", "2"), *((str(seed), str(seed * 577), str(1 + seed % 2)) for seed in range(1, 8)), ("8", "random", "1")],
+    [
+        ("no", "0", "2"),
+        *((str(seed), str(seed * 577), str(1 + seed % 2)) for seed in range(1, 3)),
+        *(pytest.param(str(seed), str(seed * 577), str(1 + seed % 2), marks=pytest.mark.slow) for seed in range(3, 8)),
+        ("8", "random", "1"),
+    ],
 )
 def test_the_same_bits(golden: Path, plain: str, shuffle: str, seed: str, threads: str) -> None:
     assert len(plain) == 64

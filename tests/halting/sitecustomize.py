@@ -8,6 +8,7 @@ import itertools
 import os
 import signal
 import sys
+import time
 from typing import Any
 
 from sqlalchemy import Engine, event
@@ -20,6 +21,7 @@ RENAMES = itertools.count()
 def halt() -> None:
     os.environ["HALT_AT"] = "never"
     os.killpg(0, signal.SIGSTOP)
+    time.sleep(0.2)  # a signal that came meanwhile may reach another thread first: it is told here, and not a step later
 
 
 def note(connection: Any, cursor: object, statement: str, *more: object) -> None:
