@@ -147,8 +147,11 @@ def _draw(random: np.random.Generator, draws: int, count: int, groups: int) -> n
 def _statistics(signs: np.ndarray, parts: _Parts) -> np.ndarray:
     """T of each draw (draws × K): the sum of signed scores over the error of the same, each side centred again."""
     top, bottom = signs @ parts.treated, signs @ parts.compared
-    moved = np.add.reduceat(signs[:, :, None] * (parts.treated + parts.compared), parts.first, axis=1)
-    moved -= parts.treated_share * top[:, None] + parts.compared_share * bottom[:, None]
+    squares = np.empty_like(top)
+    for k, score in enumerate((parts.treated + parts.compared).T):
+        moved = np.add.reduceat(signs * score, parts.first, axis=1)
+        moved -= np.column_stack([top[:, k], bottom[:, k]]) @ np.stack([parts.treated_share[:, k], parts.compared_share[:, k]])
+        squares[:, k] = np.einsum("dg,dg->d", moved, moved)
     with np.errstate(divide="ignore", invalid="ignore"):
-        found = (top + bottom) / np.sqrt((moved**2).sum(axis=1))
+        found = (top + bottom) / np.sqrt(squares)
     return np.asarray(np.where(np.isfinite(found), found, np.nan))
