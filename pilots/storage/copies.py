@@ -199,11 +199,18 @@ def _values(table: Table, row: dict[str, Any], archive: zipfile.ZipFile) -> dict
         if isinstance(column.type, LargeBinary):
             value = checked_bytes(archive, row)
         elif isinstance(column.type, Moment) and value is not None:
-            value = datetime.fromisoformat(value)
+            value = _moment(table, value)
         elif isinstance(column.type, JSON) and value is None and column.nullable:
             value = null()
         made[column.name] = value
     return made
+
+
+def _moment(table: Table, value: Any) -> datetime:
+    try:
+        return datetime.fromisoformat(value)
+    except (TypeError, ValueError) as error:  # damage is found at a table's end, after its rows
+        raise CopyError(f"The rows of {table.name} cannot be stored: {error}. Nothing was changed.") from error
 
 
 def go_on_counting(connection: Connection, table: Table) -> None:

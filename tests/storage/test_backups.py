@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -149,6 +150,20 @@ def test_damage_to_any_part_is_found_and_nothing_is_restored(backup: bytes, admi
         assert audit.last_event(connection)["events"] == 0
     path.write_bytes(backup)
     assert backups.restore(target, administrator, path).faults == ()
+    target.close()
+
+
+def test_damage_that_makes_a_day_impossible_is_found(backup: bytes, administrator: Actor, tmp_path: Path) -> None:
+    target, path = Store.open(f"sqlite:///{tmp_path / 'target.sqlite'}"), tmp_path / "damaged.zip"
+    with zipfile.ZipFile(io.BytesIO(backup)) as archive:
+        (name,) = [one for one in archive.namelist() if "audit_events" in one]
+    path.write_bytes(edited(backup, name, lambda old: re.sub(rb'("at": ?"\d{4})-\d\d-\d\d', rb"\1-02-31", old, count=1)))
+    with pytest.raises(CopyError, match="damaged"):
+        backups.check_backup(administrator, path)
+    with pytest.raises(CopyError, match="The rows of audit_events cannot be stored: day .* Nothing was changed"):
+        backups.restore(target, administrator, path)
+    with target.read() as connection:
+        assert audit.last_event(connection)["events"] == 0
     target.close()
 
 
