@@ -67,6 +67,16 @@ class Result:
         """Labels of the N units."""
         return self.panel.units
 
+    @cached_property
+    def kinds(self) -> np.ndarray:
+        """The labels' `kind` (K, text): read by every method of inference."""
+        return np.array(self.labels["kind"].tolist())
+
+    @cached_property
+    def outcomes(self) -> np.ndarray:
+        """The labels' `outcome` (K, text)."""
+        return np.array(self.labels["outcome"].tolist())
+
     @property
     def dropped(self) -> tuple[tuple[Any, str], ...]:
         """(unit, reason) for units left out."""

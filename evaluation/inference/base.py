@@ -22,6 +22,14 @@ class Scored(Protocol):
         """Label columns, K rows."""
 
     @property
+    def kinds(self) -> np.ndarray:
+        """K; the labels' `kind`."""
+
+    @property
+    def outcomes(self) -> np.ndarray:
+        """K; the labels' `outcome`."""
+
+    @property
     def estimates(self) -> np.ndarray:
         """K."""
 
@@ -160,7 +168,7 @@ def dust(result: Scored) -> np.ndarray:
     """What rounding alone can leave of an error that is zero, by row: it goes with the size of the outcome."""
     largest = np.fmax.reduce(np.abs(result.panel.values), axis=(1, 2))
     size = dict(zip(result.panel.outcomes, largest, strict=True))
-    return np.array([size[name] for name in result.labels["outcome"].tolist()]) * np.finfo(float).eps * 100
+    return np.array([size[name] for name in result.outcomes.tolist()]) * np.finfo(float).eps * 100
 
 
 def group_sums(columns: np.ndarray, codes: np.ndarray) -> np.ndarray:

@@ -38,7 +38,7 @@ def clustered(result: Scored, cluster: str | None, options: Mapping[str, Any]) -
         if rows.any()
     ]
     covariance = _blank(covariance, alone["one treated"] | alone["one comparison"] | (groups < 2) | flat)
-    still = int((flat & real & (result.labels["kind"] != "reference").to_numpy(bool)).sum())
+    still = int((flat & real & (result.kinds != "reference")).sum())
     if still:
         warnings.append(f"{still} of {len(flat)} effects do not vary at all between clusters by {name}, so they have no error.")
     df = np.where(groups > 1, groups - 1.0, np.nan) if options["distribution"] == "t" else np.full(len(groups), np.inf)

@@ -119,12 +119,13 @@ def raised(parts: Parts, padded: Padded, power: float, asked: Asked) -> Raised:
         each = flat.reshape(len(own), rows, width, -1)
         square[some] = each @ each.swapaxes(2, 3)
     chain = _chain(parts, along)
-    moments = np.concatenate([square[:, :, None], (chain @ along.swapaxes(2, 3)).reshape(groups, rows, -1, width, width)], axis=2)
+    back = np.ascontiguousarray(along.swapaxes(2, 3))
+    moments = np.stack([square, *(one @ back for one in chain)], axis=2)
     top = _reach(parts, asked.core, square)
     far = ~((parts.size < SHARED)[:, None] & (top < LARGEST))
     shares = _shares(moments, asked, np.where(far, np.inf, top), power)
     first = shares[:, :, 0]
-    rest = (shares[:, :, 1:].reshape(groups, rows, 1, -1) @ chain)[:, :, 0]
+    rest = sum(np.einsum("gkp,gkpm->gkm", shares[:, :, k], one) for k, one in enumerate(chain, start=1))
     sums = (first[:, :, None] @ along)[:, :, 0] + rest @ parts.gram
     mine = (square @ first[..., None] + along @ rest[..., None])[..., 0]
     b = np.empty((count + 1, rows))  # the last takes what would lie where clusters have no cell
@@ -133,14 +134,13 @@ def raised(parts: Parts, padded: Padded, power: float, asked: Asked) -> Raised:
     return Raised(parts, b[:-1], sums, mine, (first * mine).sum(axis=2) + (rest * sums).sum(axis=2), far)
 
 
-def _chain(parts: Parts, along: np.ndarray) -> np.ndarray:
-    """H^k U along the factors for k = 1, 2, …, one below the other (G × K × kp × m)."""
-    groups, rows, width, m = along.shape
-    out = np.empty((parts.terms, groups, rows * width, m))
-    out[0] = along.reshape(groups, -1, m) @ parts.core
-    for k in range(1, parts.terms):
-        np.matmul(out[k - 1], parts.step, out=out[k])
-    return out.reshape(-1, groups, rows, width, m).transpose(1, 2, 0, 3, 4).reshape(groups, rows, -1, m)
+def _chain(parts: Parts, along: np.ndarray) -> list[np.ndarray]:
+    """H^k U along the factors for k = 1, 2, … (G × K × p × m each)."""
+    flat = along.reshape(len(along), -1, along.shape[-1])
+    out = [flat @ parts.core]
+    while len(out) < parts.terms:
+        out.append(out[-1] @ parts.step)
+    return [one.reshape(along.shape) for one in out]
 
 
 def _reach(parts: Parts, core: np.ndarray, square: np.ndarray) -> np.ndarray:

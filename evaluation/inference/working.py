@@ -166,13 +166,13 @@ def prepare(result: Scored, cluster: str | None) -> Prepared:
     """
     name, codes = result.panel.cluster_codes(cluster)
     counts = (clusters_with(result.used, codes), clusters_with(result.support, codes), clusters_with(result.compared, codes))
-    real = np.array([kind != "reference" for kind in result.labels["kind"].tolist()])
+    real = result.kinds != "reference"
     rows: list[Row | None] = [None] * len(real)
     if result.own_df is not None:
         said = (f"The errors of {result.estimator} are its own, not those of a sum over cells: this method gives none.",)
         return Prepared(tuple(rows), name, codes, counts, said, real)
     alone, warnings = _alone(name, counts, real)
-    weights, outcomes = result.weights, np.array(result.labels["outcome"].tolist())
+    weights, outcomes = result.weights, result.outcomes
     levels = np.zeros(len(real), bool)
     cache: dict[bytes, WorkingModel] = {}
     known: dict[tuple[bytes, bytes], list[_Shape | None]] = {}
@@ -180,7 +180,8 @@ def prepare(result: Scored, cluster: str | None) -> Prepared:
         mine = np.flatnonzero((outcomes == outcome) & real & ~alone)
         if len(mine):
             model = _same_effects(result, at, cache)
-            given = np.asarray(weights[mine].toarray())[:, model.cell] / model.root
+            chosen = weights if len(mine) == len(real) else weights[mine]
+            given = np.asarray(chosen.toarray())[:, model.cell] / model.root
             shapes = known.setdefault((result.panel.weights[at].tobytes(), given.tobytes()), [])
             shapes = shapes or _shapes(result.panel, model, given, shapes)
             for k, row in zip(mine, _rows_of_outcome(model, shapes), strict=True):

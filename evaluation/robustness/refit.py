@@ -47,12 +47,12 @@ def one_outcome(panel: Panel, who: str) -> None:
 
 def overall_row(result: Result, who: str) -> int:
     """The row with the effect as a whole; `OptionError` where there is none, or several outcomes."""
-    if len(set(result.labels["outcome"].tolist())) > 1:
+    if len(set(result.outcomes)) > 1:
         raise OptionError(f"{who} takes one outcome at a time. Estimate panel.outcome(name), or keep one with result.rows().")
-    rows = [row for row, kind in enumerate(result.labels["kind"].tolist()) if kind in ("overall", "average")]
-    if not rows:
+    rows = np.flatnonzero(np.isin(result.kinds, ["overall", "average"]))
+    if not len(rows):
         raise OptionError(f"{result.aggregate!r} has no row for the effect as a whole. Use aggregate='overall'.")
-    return rows[0]
+    return int(rows[0])
 
 
 def refit(panel: Panel, ask: Ask) -> Result | NotEstimable:

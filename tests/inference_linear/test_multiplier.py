@@ -84,6 +84,7 @@ class _Scored:
         units, rows = scores.shape
         self.scores, self.estimates = scores, np.ones(rows)
         self.labels = pd.DataFrame({"outcome": ["y"] * rows, "kind": ["post"] * rows})
+        self.outcomes, self.kinds = np.repeat("y", rows), np.repeat("post", rows)
         self.used = np.ones((units, rows), bool)
         self.support = np.repeat(np.arange(units)[:, None] < units // 2, rows, axis=1)
         self.compared = ~self.support
