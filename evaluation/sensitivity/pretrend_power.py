@@ -261,7 +261,8 @@ def _reading(study: Study, trends: Mapping[float, MissedTrend], significant: boo
     )
     moved, end = "the estimate", f"the estimate is {said(study.estimate)}"
     if len(study.meant) > 1:
-        moved = "the average of the event study, in which every period since the start counts alike,"
+        alike = np.ptp(study.contrast[study.contrast != 0]) == 0
+        moved = "the average of the event study" + (", in which every period since the start counts alike," if alike else "")
         end = f"that average is {said(study.estimate)}, and need not equal the effect as a whole"
     elif study.meant:
         moved = "the effect in one period"

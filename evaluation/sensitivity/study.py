@@ -76,7 +76,9 @@ class Study:
 
     @property
     def meant(self) -> tuple[int, ...]:
-        """Event times that the effect asked about is an average over."""
+        """Event times that the effect asked about is an average over; none where they are not known."""
+        if not self.times:
+            return ()
         return tuple(time for time, weight in zip(self.times[self.pre :], self.contrast, strict=True) if weight)
 
 
