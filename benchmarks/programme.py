@@ -20,15 +20,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-from joblib.externals.loky import get_reusable_executor
 
 from pilots import runs
 from pilots.access import LOCAL_ADMINISTRATOR
 from pilots.demonstration.build import build_demonstration, demonstration_plans
-from pilots.fanout import Workers
+from pilots.fanout import Workers, end_workers
 from pilots.plans import Plan
 from pilots.plans.model import changed
 from pilots.storage import Store
@@ -68,14 +67,9 @@ def one(store: Path, workers: int, small: bool, draws: int) -> dict[str, Any]:
     begun = time.perf_counter()
     made = runs.evaluate_plans(open_store, LOCAL_ADMINISTRATOR, plans, workers=Workers(workers))
     took = time.perf_counter() - begun
-    if workers > 1:
-        get_reusable_executor().shutdown(wait=True)  # so that what the workers used is counted
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return {
-        "workers": workers,
         "seconds": took,
-        "cpu": sum(one.ru_utime + one.ru_stime for one in used),
-        "megabytes": max(one.ru_maxrss for one in used) / 1024,
+        **used_by(workers),
         "plans": len(made.runs),
         "refused": [f"{one.plan.plan}: {one.reason}" for one in made.refused],
         "outcomes": sum(len(run.document["questions"]) for run in made.runs),
@@ -84,11 +78,20 @@ def one(store: Path, workers: int, small: bool, draws: int) -> dict[str, Any]:
     }
 
 
-def measured(store: Path, workers: int, small: bool, draws: int) -> dict[str, Any]:
+def used_by(workers: int) -> dict[str, Any]:
+    """What so many workers, which end now, and this process used."""
+    if workers > 1:
+        end_workers()  # so that what the workers used is counted
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    cpu, largest = sum(one.ru_utime + one.ru_stime for one in used), max(one.ru_maxrss for one in used)
+    return {"workers": workers, "cpu": cpu, "megabytes": largest / 1024}
+
+
+def measured(module: str, store: Path, workers: int, small: bool, draws: int) -> dict[str, Any]:
     """One number of workers in a process of its own, on a copy of the store."""
     copy = store.with_name(f"{workers}_workers.sqlite")
     shutil.copyfile(store, copy)
-    command = [sys.executable, "-m", "benchmarks.programme", "--one", str(workers), "--store", str(copy), "--draws", str(draws)]
+    command = [sys.executable, "-m", module, "--one", str(workers), "--store", str(copy), "--draws", str(draws)]
     made = subprocess.run([*command, *(["--small"] if small else [])], capture_output=True, text=True, check=False)
     if made.returncode:
         raise SystemExit(f"With {workers} workers it failed:\n{made.stderr}")
@@ -122,9 +125,14 @@ def table(lines: list[dict[str, Any]]) -> str:
     return "\n".join(out)
 
 
-def main() -> int:
-    """Print time, memory and whether the digests are equal; the exit status is 1 where they are not, or a plan was refused."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(module: str, work: Callable[[Path, int, bool, int], dict[str, Any]], title: str) -> int:
+    """Print time, memory and whether the digests are equal; the exit status is 1 where they are not, or a plan was refused.
+
+    `module` does the `work` on a store with so many workers, small or not, and so many draws.
+    """
+    parser = argparse.ArgumentParser(
+        description=sys.modules["__main__"].__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--workers", type=int, nargs="+", default=list(COUNTS))
     parser.add_argument("--draws", type=int)
     parser.add_argument("--store", type=Path, help="an SQLite file with the finished demonstration; else it is built")
@@ -134,20 +142,20 @@ def main() -> int:
     given = parser.parse_args()
     draws = given.draws or (SMALL_DRAWS if given.small else DRAWS)
     if given.one:
-        print(json.dumps(one(given.store, given.one, given.small, draws)))
+        print(json.dumps(work(given.store, given.one, given.small, draws)))
         return 0
     with tempfile.TemporaryDirectory() as folder:
         store = demonstration(Path(folder), given.store)
-        lines = [measured(store, count, given.small, draws) for count in given.workers]
+        lines = [measured(module, store, count, given.small, draws) for count in given.workers]
     same, refused = all(line["digests"] == lines[0]["digests"] for line in lines), lines[0]["refused"]
     if given.json:
         print(json.dumps({"draws": draws, "same": same, "lines": lines}, indent=2))
     else:
-        print(f"The whole programme, {draws:,} draws\n\n{table(lines)}\n")
+        print(f"{title}, {draws:,} draws\n\n{table(lines)}\n")
         print("The digests of all results are equal." if same else "THE DIGESTS DIFFER.")
         print("\n".join(f"Refused: {one}" for one in refused), end="\n" if refused else "")
     return 0 if same and not refused else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("benchmarks.programme", one, "The whole programme"))

@@ -166,6 +166,14 @@ def asked_of(
     Raises:
         UserError: the release has no figures for the plan.
     """
+    pieces = pieces_of(data, release, plan, spells, truths, stands)
+    return Asked(plan, stands, pieces, _together(data, release, plan, spells, pieces))
+
+
+def pieces_of(
+    data: Data, release: Release, plan: Plan, spells: pd.DataFrame, truths: pd.DataFrame | None, stands: Standing
+) -> tuple[Piece, ...]:
+    """The outcomes of a plan; as `asked_of`."""
     beyond = {name: _asked(data, release, plan, outcome(name), spells) for name in plan.placebo_outcomes}
     placebos = joined({name: one.panel for name, one in beyond.items()}) if beyond else None
     pieces = []
@@ -177,7 +185,7 @@ def asked_of(
         cost = spent(data, release, plan, asked, about.frequency)
         beside = (*(one.digest for one in beyond.values()), "" if truth is None else _digest_of(truth))
         pieces.append(Piece(plan, about, asked, truth, stands, placebos, cost, beside))
-    return Asked(plan, stands, tuple(pieces), _together(data, release, plan, spells, pieces))
+    return tuple(pieces)
 
 
 def _together(data: Data, release: Release, plan: Plan, spells: pd.DataFrame, pieces: Sequence[Piece]) -> Together:

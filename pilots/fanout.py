@@ -10,14 +10,18 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any, TypeVar
 
-from joblib import Parallel, cpu_count, delayed, effective_n_jobs, parallel_config
-from joblib.externals.loky import BrokenProcessPool
+from joblib import Parallel, cpu_count, delayed, parallel_config
+from joblib.externals.loky import FIRST_COMPLETED, BrokenProcessPool, ProcessPoolExecutor, wait
+from threadpoolctl import threadpool_limits
 
 from pilots.errors import UserError
 
 WORKERS_VARIABLE = "PILOTS_WORKERS"
 BACKEND_VARIABLE = "PILOTS_BACKEND"
 PROCESSES = "loky"  # processes of this machine, which live on for a while and take the next pieces too
+IDLE = 300  # seconds for which a process waits for more work
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+_POOLS: dict[int, ProcessPoolExecutor] = {}  # processes that may be there still, by how many
 Tell = Callable[[float, str], None]
 T = TypeVar("T")
 A = TypeVar("A")
@@ -79,7 +83,8 @@ def fan_out(
     """Do a task on every piece, as many at once as there are workers, and give each answer when it is there.
 
     Workers are started before the first piece is taken, and each goes out when it is taken: pieces may be made while others are
-    worked on. The thread that called takes them; where others do the work, all of them before it gives the first answer.
+    worked on. The thread that called takes them; on a cluster, all of them before it gives the first answer. Each process has one
+    thread for its matrices: several would stand in each other's way, and sums would end in other last bits.
 
     Args:
         task: a function of a module, which a worker can import. It gets a piece and whom to tell how far it is; what it answers
@@ -95,20 +100,56 @@ def fan_out(
     Raises:
         UserError: there is no such backend, or a process that did some of the work was ended.
     """
-    if workers.backend == PROCESSES and (workers.count == 1 or expected < 2):
-        for piece in pieces:
-            yield piece, task(piece, partial(tell, piece))
-        return
-    sent: dict[int, T] = {}
+    with threadpool_limits(1, user_api="blas"):
+        if workers.backend == PROCESSES and (workers.count == 1 or expected < 2):
+            for piece in pieces:
+                yield piece, task(piece, partial(tell, piece))
+        elif workers.backend == PROCESSES:
+            yield from _by_processes(task, pieces, workers.count if workers.count > 0 else cpu_count())
+        else:
+            yield from _by_backend(task, pieces, workers)
+
+
+def end_workers() -> None:
+    """End the processes that wait for more work; the next work starts new ones."""
+    while _POOLS:
+        _POOLS.popitem()[1].shutdown(wait=True)
+
+
+def _by_processes(task: Callable[[T, Tell], A], pieces: Iterable[T], count: int) -> Iterator[tuple[T, A]]:
+    """The same by processes of this machine, which are killed where it is given up.
+
+    joblib would take the next piece under a lock that its workers wait for: none would begin before all are made.
+    """
+    if count not in _POOLS:
+        _POOLS[count] = ProcessPoolExecutor(count, timeout=IDLE, env=ONE_THREAD)
+    pool, waiting = _POOLS[count], dict[Any, T]()
     try:
-        for at, answered in _spread(workers)(_calls(task, pieces, workers, sent)):
-            if at in sent:
-                yield sent.pop(at), answered
-    except BrokenProcessPool as error:
+        for _ in range(count):
+            pool.submit(_ready, task.__module__, os.getpid())
+        for piece in pieces:
+            waiting[pool.submit(_done, task, piece, os.getpid())] = piece
+            for future in [one for one in waiting if one.done()]:
+                yield waiting.pop(future), future.result()
+        while waiting:
+            for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+                yield waiting.pop(future), future.result()
+    except BaseException as error:
+        _POOLS.pop(count, None)
+        pool.shutdown(wait=False, kill_workers=True)
+        if not isinstance(error, BrokenProcessPool):
+            raise
         raise UserError(
             "A process that did part of the work was ended from outside, as the system does where memory is short. What is "
             f"finished is kept: do the same again. If memory is short, set {WORKERS_VARIABLE} to a smaller number."
         ) from error
+
+
+def _by_backend(task: Callable[[T, Tell], A], pieces: Iterable[T], workers: Workers) -> Iterator[tuple[T, A]]:
+    """The same by a backend of joblib's."""
+    sent: dict[int, T] = {}
+    for at, answered in _spread(workers)(_calls(task, pieces, sent)):
+        yield sent.pop(at), answered
 
 
 def _spread(workers: Workers) -> Parallel:
@@ -124,15 +165,11 @@ def _spread(workers: Workers) -> Parallel:
         ) from error
 
 
-def _calls(task: Callable[[T, Tell], A], pieces: Iterable[T], workers: Workers, sent: dict[int, T]) -> Iterator[Any]:
-    """A call for each piece, under its number, and first one for each new process that only makes it ready."""
-    parent = None
-    if workers.backend == PROCESSES:
-        parent = os.getpid()
-        yield from [delayed(_ready)(task.__module__, parent)] * effective_n_jobs(workers.count)
+def _calls(task: Callable[[T, Tell], A], pieces: Iterable[T], sent: dict[int, T]) -> Iterator[Any]:
+    """A call for each piece, under its number."""
     for at, piece in enumerate(pieces):
         sent[at] = piece
-        yield delayed(_numbered)(at, task, piece, parent)
+        yield delayed(_numbered)(at, task, piece)
 
 
 def _make_known(workers: Workers) -> None:
@@ -148,20 +185,24 @@ def _make_known(workers: Workers) -> None:
         ) from error
 
 
-def _ready(module: str, parent: int) -> tuple[int, None]:
+def _ready(module: str, parent: int) -> None:
     """Import what the task needs, which takes longer than many a piece; what stays for good is not looked through for garbage."""
     _end_with(parent)
     gc.disable()
     importlib.import_module(module)
     gc.freeze()
     gc.enable()
-    return -1, None
 
 
-def _numbered(at: int, task: Callable[[Any, Tell], Any], piece: Any, parent: int | None) -> tuple[int, Any]:
+def _numbered(at: int, task: Callable[[T, Tell], A], piece: T) -> tuple[int, A]:
+    return at, _done(task, piece)
+
+
+def _done(task: Callable[[T, Tell], A], piece: T, parent: int | None = None) -> A:
     if parent is not None:
         _end_with(parent)
-    return at, task(piece, lambda share, words: None)
+    with threadpool_limits(1, user_api="blas"):
+        return task(piece, lambda share, words: None)
 
 
 @cache

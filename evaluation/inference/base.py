@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
-from scipy import sparse, stats
+from scipy import sparse, special
 
 from evaluation.errors import OptionError
 from evaluation.panel import Panel
@@ -154,13 +154,13 @@ class Inference:
         if self.own_p is not None:
             return self.own_p
         with np.errstate(invalid="ignore", divide="ignore"):
-            return np.asarray(2 * stats.t.sf(np.abs(self.estimates / self.std_error), self.df))
+            return np.asarray(2 * special.stdtr(self.df, -np.abs(self.estimates / self.std_error)))
 
     def interval(self, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
         """Lower and upper ends (K each) for a level between 0 and 1; NaN where there is none, ±inf where it has no end."""
         if self.own_interval is not None:
             return self.own_interval(level)
-        half = stats.t.ppf((1 + level) / 2, self.df) * self.std_error
+        half = special.stdtrit(self.df, (1 + level) / 2) * self.std_error
         return self.estimates - half, self.estimates + half
 
 
