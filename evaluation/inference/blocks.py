@@ -19,7 +19,7 @@ from evaluation.inference.working import WorkingModel
 ZERO = 1e-10  # eigenvalue of a block of R R' below which its direction has no residual at all
 BLOCK = 3_000  # cells of a cluster whose block may be decomposed whole
 ROUNDED = 1e-11  # relative size below which two clusters are the same design
-NUMBERS = 5_000_000  # most that F'F of all clusters may hold; with more, clusters that are the same design are decomposed once
+NUMBERS = 20_000_000  # most that F'F of all clusters may hold; with more, clusters that are the same design are decomposed once
 PADDED = 1.5  # clusters go together as long as the largest has at most so many times the cells of the smallest
 
 
