@@ -23,7 +23,7 @@ from benchmarks import programme
 from evaluation import PanelError, Result, estimate
 from evaluation.estimators import ESTIMATORS
 from evaluation.few_clusters import FewClusters, few_clusters
-from evaluation.robustness import Ask, leave_out, placebo_dates, placebo_outcomes
+from evaluation.robustness import leave_out, placebo_dates, placebo_outcomes
 from pilots import releases
 from pilots.access import LOCAL_ADMINISTRATOR
 from pilots.asking import Piece, Tell, pieces_of
@@ -75,7 +75,7 @@ def _headline(piece: Piece, choice: EstimatorChoice, results: dict[str, Result])
     cluster, drawn = plan.headline.cluster, {"draws": plan.inference.draws, "seed": plan.inference.seed}
     few = None if overall.own_df is not None else few_clusters(overall, PARTNERSHIP, level=plan.level, **drawn)
     errors = inference_by(cluster, event) if event else "clustered"
-    ask, panel = Ask(choice.name, dict(choice.options), cluster, plan.level, errors), panel_for(piece.asked, choice)
+    ask, panel = belief.asked_again(plan, cluster, errors), panel_for(piece.asked, choice)
     checks = [
         leave_out(panel, ask, "region"),
         leave_out(panel, ask),

@@ -190,7 +190,7 @@ def pieces_of(
 
 def _together(data: Data, release: Release, plan: Plan, spells: pd.DataFrame, pieces: Sequence[Piece]) -> Together:
     """The outcomes of a plan, and the guardrails of its reform and of these."""
-    choice = next(one for one in plan.estimators if one.name == plan.headline.estimator)
+    choice = plan.headline_choice
     panels = {piece.about.id: panel_for(piece.asked, choice) for piece in pieces}
     guarded = [(one, *_guarded(data, release, plan, one, spells, choice)) for one in watched(plan.reform, plan.outcomes)]
     digests = (*(piece.asked.digest for piece in pieces), *(digest for _, _, digest in guarded))

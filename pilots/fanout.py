@@ -20,7 +20,6 @@ WORKERS_VARIABLE = "PILOTS_WORKERS"
 BACKEND_VARIABLE = "PILOTS_BACKEND"
 PROCESSES = "loky"  # processes of this machine, which live on for a while and take the next pieces too
 IDLE = 300  # seconds for which a process waits for more work
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 _POOLS: dict[int, ProcessPoolExecutor] = {}  # processes that may be there still, by how many
 Tell = Callable[[float, str], None]
 T = TypeVar("T")
@@ -122,7 +121,7 @@ def _by_processes(task: Callable[[T, Tell], A], pieces: Iterable[T], count: int)
     joblib would take the next piece under a lock that its workers wait for: none would begin before all are made.
     """
     if count not in _POOLS:
-        _POOLS[count] = ProcessPoolExecutor(count, timeout=IDLE, env=ONE_THREAD)
+        _POOLS[count] = ProcessPoolExecutor(count, timeout=IDLE)
     pool, waiting = _POOLS[count], dict[Any, T]()
     try:
         for _ in range(count):

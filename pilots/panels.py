@@ -166,11 +166,6 @@ def _late_words(panel: Panel, late: Sequence[tuple[str, str, int]]) -> str:
     )
 
 
-def _parts(outcome: Outcome) -> list[str]:
-    """The columns that an outcome is made of."""
-    return [NUMERATOR, DENOMINATOR] if outcome.denominator else [NUMERATOR]
-
-
 def owners(panel: Panel) -> list[str]:
     """The authority of each unit of a panel: its own code, or that of the authority in which a school lies."""
     if panel.unit == AUTHORITY:
@@ -211,8 +206,8 @@ def _extras(store: Data, release: Release, plan: Plan, units: pd.DataFrame, spel
     table["intensity"] = [level.get(key, 0.0) for key in table.itertuples(index=False, name=None)]
     for name in plan.covariates:
         about = outcome_named(name)
-        parts = figures(store, release, about, plan.unit).rows
-        sums = parts.groupby([plan.unit, "period"])[_parts(about)].sum(min_count=1)
+        source = figures(store, release, about, plan.unit)
+        sums = source.rows.groupby([plan.unit, "period"])[source.parts].sum(min_count=1)
         ratio = about.scale * sums[NUMERATOR] / (sums[DENOMINATOR] if about.denominator else 1.0)
         ratio = ratio.where(np.isfinite(ratio.astype(float))).rename(name)
         table = table.merge(ratio.reset_index(), on=[plan.unit, "period"], how="left")

@@ -9,9 +9,10 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from data_contracts.contract import YAML
 from pilots import register
 from pilots.access import Actor, check_actor_can
-from pilots.catalogue import YAML, Outcome, outcome, publications
+from pilots.catalogue import Outcome, outcome, publications
 from pilots.panels import starts
 from pilots.periods import Period, parse
 from pilots.plans import Plan

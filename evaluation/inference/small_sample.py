@@ -105,16 +105,16 @@ def cr2(result: Scored, cluster: str | None, options: Mapping[str, Any]) -> Infe
     check_choice("working", options["working"], WORKING)
     made = prepare(result, cluster)
     sums, df = np.full((int(made.codes.max()) + 1, len(made.rows)), np.nan), np.full(len(made.rows), np.nan)
-    alike: dict[tuple[int, int], list[int]] = {}
+    alike: dict[tuple[int, int], list[tuple[int, Row]]] = {}
     for k, row in enumerate(made.rows):
         if row is not None:
-            alike.setdefault((id(row.model.basis), row.columns.shape[1]), []).append(k)
+            alike.setdefault((id(row.model.basis), row.columns.shape[1]), []).append((k, row))
     known = ByCells(made.codes, len(result.panel.periods))
-    for some in alike.values():
-        rows = [row for row in (made.rows[k] for k in some) if row is not None]
+    for group in alike.values():
+        some, rows = np.array([k for k, _ in group]), [row for _, row in group]
         present, clusters = known.of(rows[0])
         sums[:, some] = 0.0
-        sums[np.ix_(present, np.array(some))], df[some] = _sums(rows, clusters, options["working"])
+        sums[np.ix_(present, some)], df[some] = _sums(rows, clusters, options["working"])
     details = {"working": options["working"], "direction": [None if row is None else row.direction for row in made.rows]}
     return assemble("cr2", result, made, sums, "CR2", df, [], details)
 
@@ -122,7 +122,7 @@ def cr2(result: Scored, cluster: str | None, options: Mapping[str, Any]) -> Infe
 def _sums(rows: Sequence[Row], clusters: Clusters, working: str) -> tuple[np.ndarray, np.ndarray]:
     """Sums b'û by cluster (G × K) and degrees of freedom (K) of rows of one model; those of one shape share b."""
     places: dict[tuple[int, int], int] = {}
-    shape = np.array([places.setdefault((id(row.weights), id(row.columns)), len(places)) for row in rows])
+    shape = np.array([places.setdefault(row.shape, len(places)) for row in rows])
     first = [rows[int(np.flatnonzero(shape == place)[0])] for place in range(len(places))]
     held = (len(clusters.codes) + TERMS * len(clusters) * rows[0].model.basis.shape[1]) * 2 * rows[0].columns.shape[1]
     size = max(1, NUMBERS // held)
@@ -144,16 +144,9 @@ def cr3(result: Scored, cluster: str | None, options: Mapping[str, Any]) -> Infe
     if refit is not None and not callable(refit):
         raise OptionError(f"refit must be a function of a panel that gives a result, not {refit!r}. Leave it out for None.")
     made = prepare(result, cluster)
-    unidentified = np.zeros(len(made.rows), bool)
-
-    def closed(k: int, row: Row, clusters: Clusters) -> np.ndarray:
-        sums, identified = cr3_row(row, clusters)
-        unidentified[k] = not identified.all()
-        return jackknife(np.where(identified.all(), sums, np.nan), options["centre"])
-
     closed_form = refit is None or (result.estimator == "two_way_fixed_effects" and result.aggregate == "overall")
     if closed_form:
-        sums = _each(result, made, closed)
+        sums, unidentified = _closed(result, made, options["centre"])
     else:
         sums, unidentified = _again(result, made, refit, options["centre"])
     warnings = []
@@ -176,16 +169,18 @@ def jackknife(lost: np.ndarray, centre: str) -> np.ndarray:
     return np.asarray((lost - (lost.mean() if centre == "mean" else 0.0)) * np.sqrt((groups - 1) / groups))
 
 
-def _each(result: Scored, made: Prepared, one: Callable[[int, Row, Clusters], np.ndarray]) -> np.ndarray:
-    """Sums by cluster of every row (G × K); NaN for rows that have none."""
-    sums = np.full((int(made.codes.max()) + 1, len(made.rows)), np.nan)
+def _closed(result: Scored, made: Prepared, centre: str) -> tuple[np.ndarray, np.ndarray]:
+    """Losses by the closed form (G × K; NaN for rows that have none), and which rows are not identified without a cluster."""
+    sums, unidentified = np.full((int(made.codes.max()) + 1, len(made.rows)), np.nan), np.zeros(len(made.rows), bool)
     known = ByCells(made.codes, len(result.panel.periods))
     for k, row in enumerate(made.rows):
         if row is not None:
             present, clusters = known.of(row)
+            lost, identified = cr3_row(row, clusters)
+            unidentified[k] = not identified.all()
             sums[:, k] = 0.0
-            sums[present, k] = one(k, row, clusters)
-    return sums
+            sums[present, k] = jackknife(np.where(identified.all(), lost, np.nan), centre)
+    return sums, unidentified
 
 
 class ByCells:

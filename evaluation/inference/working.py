@@ -77,6 +77,11 @@ class Row:
     estimate: float
     direction: str
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """The same for rows that share their weights and columns, as long as one of them is kept."""
+        return id(self.weights), id(self.columns)
+
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
@@ -335,10 +340,9 @@ class ByShape:
 
     def of(self, row: Row, make: Callable[[], Made]) -> Made:
         """What `make` gives for this row, or gave for one of the same shape."""
-        key = (id(row.weights), id(row.columns))
-        if key not in self.kept:
-            self.kept[key] = (row, make())  # the row is kept so that its ids stay its own
-        found: Made = self.kept[key][1]
+        if row.shape not in self.kept:
+            self.kept[row.shape] = (row, make())  # the row is kept so that its shape stays its own
+        found: Made = self.kept[row.shape][1]
         return found
 
 

@@ -46,7 +46,7 @@ PRETREND = "Were the groups on different paths before the reform?"
 
 def asked_again(plan: Plan, cluster: str, inference: str = "clustered") -> Ask:
     """What the checks estimate again: the headline's estimator and options, with errors by its clustering."""
-    choice = next(one for one in plan.estimators if one.name == plan.headline.estimator)
+    choice = plan.headline_choice
     return Ask(choice.name, dict(choice.options), cluster, plan.level, inference)
 
 

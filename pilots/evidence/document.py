@@ -68,8 +68,9 @@ def evidence(
     say = tell or (lambda share, words: None)
     refusal = not_causal(plan)
     results = _estimates(plan, about, asked, say, refusal)
-    at = next(number for number, choice in enumerate(plan.estimators) if choice.name == plan.headline.estimator)
-    choice, overall, event = plan.estimators[at], results[at, "overall"], results.get((at, "event_time"))
+    choice = plan.headline_choice
+    at = plan.estimators.index(choice)
+    overall, event = results[at, "overall"], results.get((at, "event_time"))
     cluster = plan.headline.cluster
     say(0.4, f"{about.label}: inference for few areas")
     few = _few(plan, overall)

@@ -31,7 +31,7 @@ def _nothing_beside(choice: EstimatorChoice, panel: Panel | NotEstimable) -> Not
 
 
 def _harm(plan: Plan, about: Guardrail, panel: Panel | NotEstimable) -> dict[str, Any]:
-    choice = next(one for one in plan.estimators if one.name == plan.headline.estimator)
+    choice = plan.headline_choice
     asked = not_causal(plan) or _nothing_beside(choice, panel) or panel
     overall = estimate(asked, choice.name, aggregate="overall", **choice.options) if isinstance(asked, Panel) else asked
     margin = plan.margins.get(about.outcome, about.margin)

@@ -29,7 +29,7 @@ def family(plan: Plan, panels: Mapping[str, Panel]) -> dict[str, Any] | None:
         return None
     if (cause := not_causal(plan)) is not None:
         return {"not_estimable": cause.to_dict()}
-    choice = next(one for one in plan.estimators if one.name == plan.headline.estimator)
+    choice = plan.headline_choice
     if ESTIMATORS[choice.name].uses_covariates and plan.covariates:
         refusal = NotEstimable("the outcomes are not taken together where covariates are used", "Leave covariates out.")
         return {"not_estimable": refusal.to_dict()}

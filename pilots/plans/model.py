@@ -184,6 +184,11 @@ class Plan:
         """The periods of the window, in order."""
         return between(self.first, self.last)
 
+    @property
+    def headline_choice(self) -> EstimatorChoice:
+        """The estimator of the headline, with its options."""
+        return next(one for one in self.estimators if one.name == self.headline.estimator)
+
     def smallest(self, name: str) -> float | None:
         """The smallest effect that matters for one outcome, or None where nobody has said."""
         return self.smallest_effect.get(name, outcome(name).smallest_effect)
